@@ -1,0 +1,55 @@
+# Two commands matter: `make serve` and `make test`. Both install what they need into .venv first.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/pip --disable-pip-version-check -q
+ARGS   ?=
+
+.PHONY: serve test check install install-dev format bench bench-gpu clean help
+
+help:            ## this list
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+serve: install   ## start the server on port 4444 (more flags: make serve ARGS="--slots 12")
+	@exec $(BIN)/realtime-engine serve $(ARGS)
+
+test: install-dev ## run every test
+	$(BIN)/pytest $(ARGS)
+
+check: install-dev ## format, lint, types, import layers, fast tests: about a minute
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/pytest -m "not slow and not server and not gpu" $(ARGS)
+
+format: install-dev ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+install: $(VENV)/.installed
+install-dev: $(VENV)/.installed-dev
+
+$(VENV)/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; choose one with: make PYTHON=python3.11 ..." >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/pip
+	@command -v c++ >/dev/null || command -v g++ >/dev/null || \
+	  { echo "kenlm is compiled during set-up and needs a C++ compiler: apt-get install g++ python3-dev" >&2; exit 2; }
+	$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) install -c constraints.txt -e '.[dev,bench,plot]'
+	@touch $@
+
+bench: install-dev ## the figures of docs/LOG.md again, on this machine
+	$(BIN)/python -m bench
+
+bench-gpu: install-dev ## GPU tests, CUDA graphs against eager and CPU, timing table
+	$(BIN)/python bench/gpu.py
+
+clean:           ## remove the virtual environment and caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

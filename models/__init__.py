@@ -1,0 +1,8 @@
+"""The bundled models, as package data: a directory each, with a model card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+BUNDLED_MODEL: Final = Path(__file__).parent / "whisper-tiny-ctc-en"
