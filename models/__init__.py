@@ -6,3 +6,4 @@ from pathlib import Path
 from typing import Final
 
 BUNDLED_MODEL: Final = Path(__file__).parent / "whisper-tiny-ctc-en"
+ECHO_MODEL: Final = Path(__file__).parent / "echo"

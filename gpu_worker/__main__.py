@@ -1,0 +1,67 @@
+"""The worker process: ``python -m gpu_worker JSON``. See `gpu_worker.worker` for what it does."""
+
+from __future__ import annotations
+
+import gc
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from gpu_worker.acoustic.load import load_model
+from gpu_worker.device import DeviceError, choose_device
+from gpu_worker.stepper import make_stepper
+from gpu_worker.worker import Worker
+from models.spec import ModelSpec, ModelSpecError
+from shm.child import ROUND_TIMEOUT_MS, Child, run_child
+from shm.process_line import ProcessLine
+from shm.worker_slot import WorkerSlot
+
+CUDA_BATCH: Final = 16
+CPU_BATCH: Final = 4
+"""On a CPU a batch costs nearly as much per window as a window alone, and makes others wait."""
+MAX_CPU_THREADS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """What the supervisor decides for a worker."""
+
+    model: str
+    device: str
+
+
+def main(child: Child) -> None:
+    """Loads the model, reports ready, then goes round until told to stop."""
+    child.stop_on_sigterm()
+    settings = WorkerSettings(**child.settings)
+    line = ProcessLine(child.plane, child.plane.layout.worker_process(child.index))
+    line.announce(child.generation)
+    worker = _build(child, settings)
+    bell = child.bells.workers[child.index]
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    line.ready()
+    while child.goes_on:
+        line.beat()
+        if not worker.round():
+            bell.wait(ROUND_TIMEOUT_MS)
+
+
+def _build(child: Child, settings: WorkerSettings) -> Worker:
+    device = choose_device(settings.device, child.index)
+    torch.set_num_threads(min(len(os.sched_getaffinity(0)), MAX_CPU_THREADS))
+    spec = ModelSpec.load(Path(settings.model))
+    geometry = child.plane.geometry
+    mine = range(child.index, geometry.slots, geometry.workers)
+    batch = min(CUDA_BATCH if device.type == "cuda" else CPU_BATCH, len(mine))
+    stepper = make_stepper(load_model(spec, device), spec, batch, device)
+    slots = [WorkerSlot(child.plane, child.bells, slot) for slot in mine]
+    return Worker(spec, stepper, slots)
+
+
+if __name__ == "__main__":
+    run_child(main, (ModelSpecError, DeviceError))

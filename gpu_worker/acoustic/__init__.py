@@ -1,0 +1,1 @@
+"""Acoustic models: audio in, log-probabilities out, behind one contract."""

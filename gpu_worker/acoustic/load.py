@@ -1,0 +1,52 @@
+"""Builds the network that a model directory declares, with its weights, on a device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from gpu_worker.acoustic.contract import AcousticModel
+from gpu_worker.acoustic.echo import Echo
+from gpu_worker.acoustic.whisper_ctc import WhisperCtc
+from models.spec import ModelSpec, ModelSpecError
+
+
+def load_model(spec: ModelSpec, device: torch.device) -> AcousticModel:
+    """The model in float32 on ``device``, in evaluation mode.
+
+    Raises:
+        ModelSpecError: an unknown architecture, or weights that cannot be read or do not fit it.
+    """
+    build = _ARCHITECTURES.get(spec.architecture)
+    if build is None:
+        known = ", ".join(sorted(_ARCHITECTURES))
+        raise ModelSpecError(
+            f"{spec.directory}: unknown architecture '{spec.architecture}' (known: {known})"
+        )
+    return build(spec, device)
+
+
+def _load_whisper_ctc(spec: ModelSpec, device: torch.device) -> WhisperCtc:
+    if spec.weights is None:
+        raise ModelSpecError(f"{spec.directory}: architecture whisper-ctc needs 'weights'")
+    path = spec.directory / spec.weights
+    model = WhisperCtc(spec)
+    try:
+        weights = {name: tensor.float() for name, tensor in load_file(path).items()}
+        model.load_state_dict(weights)
+    except (SafetensorError, OSError) as error:
+        raise ModelSpecError(f"{path} is not a readable safetensors file: {error}") from error
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise ModelSpecError(f"{path} does not fit whisper-ctc: {reason:.300}") from error
+    return model.to(device).eval()
+
+
+_ARCHITECTURES: Final[dict[str, Callable[[ModelSpec, torch.device], AcousticModel]]] = {
+    "echo": lambda spec, _: Echo(spec),
+    "whisper-ctc": _load_whisper_ctc,
+}

@@ -1,0 +1,27 @@
+"""Which ready lanes go into the next step: those that have waited longest, up to the batch.
+
+Nothing waits for company: what is ready now runs now. A client that is far behind, such as a file
+at full speed, takes its turn like every other and no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+
+class RoundRobin:
+    """Serves slots in the order in which they were served last."""
+
+    __slots__ = ("_last_served", "_round")
+
+    def __init__(self, slots: Collection[int]) -> None:
+        self._last_served = dict.fromkeys(slots, 0)
+        self._round = 0
+
+    def choose(self, ready: Collection[int], limit: int) -> list[int]:
+        """At most ``limit`` of the ``ready`` slots, least recently served first."""
+        chosen = sorted(ready, key=lambda slot: (self._last_served[slot], slot))[:limit]
+        self._round += 1
+        for slot in chosen:
+            self._last_served[slot] = self._round
+        return chosen

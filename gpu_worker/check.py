@@ -1,0 +1,76 @@
+"""Looks at device, model and language model as the engine would use them, for `doctor`.
+
+``python -m gpu_worker.check JSON`` prints a JSON object per finding: ``ok``, ``what``, ``detail``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import torch
+
+from gpu_worker.acoustic.load import load_model
+from gpu_worker.decoding import LanguageModel, LanguageModelError
+from gpu_worker.device import DeviceError, choose_device
+from gpu_worker.stepper import make_stepper
+from models.spec import ModelSpec, ModelSpecError
+
+TIMED_STEPS: Final = 5
+
+Check: TypeAlias = Callable[[], str]
+
+
+def main() -> None:
+    """Runs the checks and prints what they found."""
+    settings = json.loads(sys.argv[1])
+    for what, check in _checks(settings["model"], settings["language_model"], settings["device"]):
+        try:
+            finding = {"ok": True, "what": what, "detail": check()}
+        except (DeviceError, ModelSpecError, LanguageModelError) as error:
+            finding = {"ok": False, "what": what, "detail": str(error)}
+        print(json.dumps(finding), flush=True)
+
+
+def _checks(model: str, language_model: str | None, device: str) -> Iterator[tuple[str, Check]]:
+    yield "device", lambda: _device(device)
+    yield "acoustic model", lambda: _model(model, device)
+    if language_model is not None:
+        yield "language model", lambda: _language_model(Path(language_model))
+
+
+def _device(name: str) -> str:
+    device = choose_device(name, 0)
+    if device.type == "cpu":
+        return f"CPU, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    properties = torch.cuda.get_device_properties(device)
+    memory_gib = properties.total_memory / 2**30
+    return f"{properties.name}, {memory_gib:.0f} GiB, torch {torch.__version__}"
+
+
+def _model(directory: str, device_name: str) -> str:
+    device = choose_device(device_name, 0)
+    spec = ModelSpec.load(Path(directory))
+    stepper = make_stepper(load_model(spec, device), spec, 1, device)
+    started = time.perf_counter()
+    for _ in range(TIMED_STEPS):
+        stepper.run(1)
+    step_ms = (time.perf_counter() - started) / TIMED_STEPS * 1000
+    chunk_ms = spec.chunk_samples * 1000 / spec.sample_rate_hz
+    return (
+        f"{spec.name}: {step_ms:.1f} ms for a chunk of {chunk_ms:.0f} ms, one stream alone "
+        f"(enough for about {chunk_ms / step_ms:.0f} streams)"
+    )
+
+
+def _language_model(path: Path) -> str:
+    LanguageModel.load(path)
+    return f"{path} loads"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""A decoder process: ``python -m gpu_worker.decoder JSON``. Beam search for its share of the slots.
+
+A process of its own because the search holds the interpreter's lock and must never delay the next
+step of the model. It writes the decoder lines and outboxes of its slots. It takes one record of
+each slot in turn, so that no stream waits for another's backlog.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gpu_worker.decoding import (
+    BeamSearch,
+    LanguageModel,
+    LanguageModelError,
+    ReferenceSearch,
+    Search,
+    Vocabulary,
+)
+from gpu_worker.partials import INTERMED_PARTIAL_MS, PARTIAL_MS, PartialSchedule
+from gpu_worker.slot_decoder import SlotDecoder
+from models.spec import ModelSpec, ModelSpecError
+from shm.child import ROUND_TIMEOUT_MS, Child, run_child
+from shm.decoder_slot import DecoderSlot
+from shm.process_line import ProcessLine
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderSettings:
+    """What the supervisor decides for a decoder. ``language_model`` None decodes without one."""
+
+    model: str
+    language_model: str | None
+    beam_size: int
+    search: str
+    intermed_partials: bool
+
+
+def main(child: Child) -> None:
+    """Loads the language model, reports ready, then decodes until told to stop."""
+    child.stop_on_sigterm()
+    line = ProcessLine(child.plane, child.plane.layout.decoder_process(child.index))
+    line.announce(child.generation)
+    decoders = _build(child, DecoderSettings(**child.settings))
+    bell = child.bells.decoders[child.index]
+    gc.collect()
+    gc.freeze()
+    line.ready()
+    while child.goes_on:
+        line.beat()
+        worked = [decoder.work() for decoder in decoders]
+        if not any(worked):
+            bell.wait(ROUND_TIMEOUT_MS)
+
+
+def _build(child: Child, settings: DecoderSettings) -> list[SlotDecoder]:
+    spec = ModelSpec.load(Path(settings.model))
+    make_search = _search_factory(spec, settings)
+    interval_ms = INTERMED_PARTIAL_MS if settings.intermed_partials else PARTIAL_MS
+    geometry = child.plane.geometry
+    return [
+        SlotDecoder(
+            spec,
+            DecoderSlot(child.plane, child.bells, slot),
+            make_search(),
+            PartialSchedule(spec, interval_ms),
+        )
+        for slot in range(child.index, geometry.slots, geometry.decoders)
+    ]
+
+
+def _search_factory(spec: ModelSpec, settings: DecoderSettings) -> Callable[[], Search]:
+    """A maker of searches over one language model, which the slots share."""
+    vocabulary = Vocabulary(spec.vocabulary, spec.blank)
+    path = settings.language_model
+    language_model = LanguageModel.load(Path(path)) if path is not None else None
+    search = {"incremental": BeamSearch, "pyctcdecode": ReferenceSearch}[settings.search]
+    return lambda: search(vocabulary, settings.beam_size, language_model)
+
+
+if __name__ == "__main__":
+    run_child(main, (ModelSpecError, LanguageModelError))

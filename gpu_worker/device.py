@@ -1,0 +1,34 @@
+"""Which device a worker runs on: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``."""
+
+from __future__ import annotations
+
+import torch
+
+
+class DeviceError(Exception):
+    """The device cannot be used; the message is one line and says what would be right."""
+
+
+def choose_device(name: str, worker: int) -> torch.device:
+    """The device for worker number ``worker``.
+
+    ``auto`` is CUDA where there is a device, else the CPU. ``auto`` and ``cuda`` give each worker a
+    GPU of its own.
+
+    Raises:
+        DeviceError: no such device on this machine.
+    """
+    if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    try:
+        device = torch.device(f"cuda:{worker}" if name in {"auto", "cuda"} else name)
+    except RuntimeError:
+        raise DeviceError(f"unknown device '{name}': use auto, cpu, cuda or cuda:N") from None
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device.type != "cuda" or device.index is None or device.index >= count:
+        seen = f"this machine has {count}" if count else "no CUDA device is usable here"
+        raise DeviceError(f"device '{name}' cannot be used: {seen}; use auto or cpu")
+    torch.cuda.set_device(device)
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    return device

@@ -1,0 +1,102 @@
+"""When an utterance is over: decided from its log-probabilities alone, never from a clock.
+
+A frame is silent when its likeliest token is the blank or the space. An utterance ends after a
+trailing silence once something was spoken; after a longer silence if nothing was; with a shorter
+one when it grows long; and at its maximum length in any case. The rules see one frame after the
+other, so that any split of the audio, and any replay, ends it at the same frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.spec import ModelSpec
+from shm.layout import MAX_SEGMENT_S
+
+TRAILING_SILENCE_MS: Final = 800
+NOTHING_SPOKEN_MS: Final = 5_000
+LONG_AFTER_MS: Final = 14_000
+LONG_TRAILING_SILENCE_MS: Final = 320
+ONSET_MARGIN_MS: Final = 320
+"""The next utterance begins this long before the end of the silence, lest its onset be cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointRules:
+    """The rules in frames of the model."""
+
+    silent_tokens: tuple[int, ...]
+    trailing_silence: int
+    nothing_spoken: int
+    long_after: int
+    long_trailing_silence: int
+    onset_margin: int
+    max_frames: int
+
+    @staticmethod
+    def of_model(spec: ModelSpec) -> EndpointRules:
+        def frames(milliseconds: int) -> int:
+            return max(1, milliseconds * spec.sample_rate_hz // (1000 * spec.frame_samples))
+
+        silent = [spec.blank, *(i for i, token in enumerate(spec.vocabulary) if token == " ")]
+        return EndpointRules(
+            silent_tokens=tuple(silent),
+            trailing_silence=frames(TRAILING_SILENCE_MS),
+            nothing_spoken=frames(NOTHING_SPOKEN_MS),
+            long_after=frames(LONG_AFTER_MS),
+            long_trailing_silence=frames(LONG_TRAILING_SILENCE_MS),
+            onset_margin=frames(ONSET_MARGIN_MS),
+            max_frames=frames(MAX_SEGMENT_S * 1000),
+        )
+
+
+class Endpointer:
+    """The state of one utterance: its length, the silence at its end, whether anything was said."""
+
+    __slots__ = ("_frames", "_rules", "_silence", "_spoken")
+
+    def __init__(self, rules: EndpointRules) -> None:
+        self._rules = rules
+        self.reset()
+
+    def reset(self) -> None:
+        """A new utterance begins."""
+        self._frames = 0
+        self._silence = 0
+        self._spoken = False
+
+    def end_in(self, speech: NDArray[np.bool_]) -> int | None:
+        """Takes the next frames, (n,) true where something is spoken.
+
+        Returns:
+            How many of them belong to the utterance if it ends among them, else None.
+        """
+        for count, spoken in enumerate(speech.tolist(), start=1):
+            self._frames += 1
+            self._silence = 0 if spoken else self._silence + 1
+            self._spoken = self._spoken or spoken
+            if self._ended():
+                return count
+        return None
+
+    def frames_given_back(self) -> int:
+        """Frames of silence before the end that the next utterance hears again at its start."""
+        return min(self._rules.onset_margin, self._silence // 2)
+
+    def speech(self, log_probs: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """(frames, vocabulary) -> (frames,), true where the likeliest token is not silence."""
+        return ~np.isin(log_probs.argmax(1), self._rules.silent_tokens)
+
+    def _ended(self) -> bool:
+        rules = self._rules
+        if self._frames >= rules.max_frames:
+            return True
+        if not self._spoken:
+            return self._silence >= rules.nothing_spoken
+        long = self._frames >= rules.long_after
+        needed = rules.long_trailing_silence if long else rules.trailing_silence
+        return self._silence >= needed

@@ -1,0 +1,147 @@
+"""From one slot's emission records to its hypotheses: partials when due, a final per utterance.
+
+Pure but for the slot it is given. The records of a slot are a history, not a clean stream: a worker
+that was replaced publishes a segment again from its start, and may have been cut off anywhere. What
+counts is decided per record by session, segment and first frame (rules R3 and R5).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gpu_worker.decoding import FrameHypothesis, Search
+from gpu_worker.partials import PartialSchedule
+from models.spec import ModelSpec
+from shm.decoder_slot import DecoderSlot
+from shm.emissions import Emission, SegmentEnd
+from shm.outbox import OutboxRecord, ResumePoint
+from shm.records import Hypothesis, Word
+from shm.session import Session
+
+
+class SlotDecoder:
+    """The beam search of one slot and its place in the slot's emissions."""
+
+    __slots__ = (
+        "_next_frame",
+        "_partials",
+        "_resume",
+        "_search",
+        "_sent",
+        "_session",
+        "_spec",
+        "_words",
+    )
+
+    def __init__(
+        self, spec: ModelSpec, words: DecoderSlot, search: Search, partials: PartialSchedule
+    ) -> None:
+        self._spec = spec
+        self._words = words
+        self._search = search
+        self._partials = partials
+        self._session: Session | None = None
+        self._resume = ResumePoint.of_session(0, 0)
+        self._next_frame = 0
+        self._sent: tuple[Word, ...] = ()
+
+    def work(self) -> bool:
+        """Takes the next emission record, if there is one and room for what may come of it."""
+        if not (self._words.has_emission and self._words.has_room):
+            return False
+        emission = self._words.read()
+        if self._belongs(emission):
+            self._decode(emission)
+        else:
+            self._words.drop()
+        return True
+
+    def _belongs(self, emission: Emission) -> bool:
+        """Whether the record goes on with the segment at hand, or opens an attempt at it."""
+        if self._words.epoch != emission.epoch:
+            return False  # another client's, or nobody's any more
+        if self._session is None or self._session.epoch != emission.epoch:
+            self._session = self._words.session()
+            if self._session is None or self._session.epoch != emission.epoch:
+                return False
+            self._resume = self._words.resume_point(self._session)
+            self._next_frame = 0
+        if emission.segment < self._resume.segment:
+            return False  # settled before: a replay that began too early
+        assert emission.segment == self._resume.segment, "segments follow each other"
+        return emission.first_frame in {0, self._next_frame}  # else a dead attempt's tail
+
+    def _decode(self, emission: Emission) -> None:
+        if emission.first_frame == 0:
+            self._words.begin_attempt()
+            self._begin_segment()
+        self._search.advance(emission.log_probs)
+        self._next_frame += emission.log_probs.shape[0]
+        if emission.end is SegmentEnd.NONE:
+            self._partial(emission)
+        else:
+            self._final(emission)
+        self._words.step_past()
+
+    def _partial(self, emission: Emission) -> None:
+        found = self._search.partial()
+        due = self._partials.due(
+            emission.first_frame, self._next_frame, has_words=bool(found.words)
+        )
+        if not due or emission.covered_sample <= self._resume.partial_sample:
+            return  # not yet, or a replay of what was sent before
+        hypothesis = self._in_stream_time(found, emission, is_final=False)
+        if not emission.has_speech and hypothesis.words == self._sent:
+            return  # silence has nothing new to say
+        self._sent = hypothesis.words
+        self._resume = replace(self._resume, partial_sample=emission.covered_sample)
+        self._publish(hypothesis, requested=False)
+
+    def _final(self, emission: Emission) -> None:
+        """Settles the segment. The record's resume point is where the next one begins."""
+        hypothesis = self._in_stream_time(self._search.final(), emission, is_final=True)
+        self._resume = ResumePoint(
+            segment=emission.segment + 1,
+            sample=emission.next_sample,
+            mark=emission.next_mark,
+            emission=self._words.tail + 1,
+            partial_sample=emission.next_sample,
+        )
+        self._publish(hypothesis, requested=emission.end is SegmentEnd.MARK)
+        self._begin_segment()
+
+    def _begin_segment(self) -> None:
+        self._search.reset()
+        self._partials.reset()
+        self._next_frame = 0
+        self._sent = ()
+
+    def _publish(self, hypothesis: Hypothesis, *, requested: bool) -> None:
+        assert self._session is not None, "only records of a session are decoded"
+        epoch = self._session.epoch
+        self._words.publish(OutboxRecord(epoch, hypothesis, requested, self._resume))
+
+    def _in_stream_time(
+        self, found: FrameHypothesis, emission: Emission, *, is_final: bool
+    ) -> Hypothesis:
+        """Frames of the segment to milliseconds of the stream, never past the audio covered."""
+        assert self._session is not None, "only records of a session are decoded"
+        base = self._session.base_sample
+
+        def milliseconds(frame: int) -> int:
+            sample = emission.segment_start_sample + frame * self._spec.frame_samples
+            # The next segment may begin a little before the end of this one's silence.
+            sample = min(sample, emission.covered_sample, emission.next_sample)
+            return (sample - base) * 1000 // self._spec.sample_rate_hz
+
+        words = tuple(
+            Word(
+                word.text,
+                word.confidence,
+                milliseconds(word.start_frame),
+                milliseconds(word.end_frame),
+                word.stable or is_final,
+            )
+            for word in found.words
+        )
+        return Hypothesis(words, found.confidence, is_final)

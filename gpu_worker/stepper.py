@@ -1,0 +1,138 @@
+"""Runs the acoustic model over a batch of windows: staging in, log-probabilities out.
+
+On a CUDA device the step is one graph of a fixed batch shape, captured at start-up: no allocation,
+no launch overhead, and the same kernels at the same shapes whether a stream is alone or in company,
+so its numbers do not depend on its neighbours. On the CPU the same model runs eagerly over as many
+rows as are in use. Buffers are allocated once.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gpu_worker.acoustic.contract import AcousticModel
+from models.spec import ModelSpec
+
+WARM_UP_STEPS: Final = 3
+PADDING_ROW: Final = 0
+
+
+class Stepper(Protocol):
+    """A model with its staging buffers."""
+
+    batch: int
+
+    def stage(self, item: int, slot_row: int, *, first: bool) -> NDArray[np.int16]:
+        """The window of batch item ``item``, zeroed, (window_samples,) int16, to be filled."""
+        ...
+
+    def bound(self, item: int, begin: int, end: int) -> None:
+        """Says which samples of the item's window belong to the segment."""
+        ...
+
+    def run(self, items: int) -> NDArray[np.float32]:
+        """(items, chunk_frames, vocabulary) for the staged items; valid until the next run."""
+        ...
+
+
+class _Staging:
+    """Host buffers of one batch; pinned where a device copies from them."""
+
+    def __init__(self, spec: ModelSpec, batch: int, *, pinned: bool) -> None:
+        self.pcm = torch.zeros(batch, spec.window_samples, dtype=torch.int16, pin_memory=pinned)
+        self.span = torch.zeros(batch, 2, dtype=torch.int64, pin_memory=pinned)
+        self.rows = torch.full((batch,), PADDING_ROW, dtype=torch.int64, pin_memory=pinned)
+        self.first = torch.ones(batch, dtype=torch.bool, pin_memory=pinned)
+        self._pcm = self.pcm.numpy()
+        self._span = self.span.numpy()
+        self._rows = self.rows.numpy()
+        self._first = self.first.numpy()
+
+    def stage(self, item: int, slot_row: int, *, first: bool) -> NDArray[np.int16]:
+        self._rows[item] = slot_row
+        self._first[item] = first
+        window: NDArray[np.int16] = self._pcm[item]
+        window.fill(0)
+        return window
+
+    def bound(self, item: int, begin: int, end: int) -> None:
+        self._span[item] = (begin, end)
+
+    def pad(self, items: int) -> None:
+        """Points the unused items at the padding row; what they compute is thrown away."""
+        self._rows[items:] = PADDING_ROW
+
+    @property
+    def inputs(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        return self.pcm, self.span, self.rows, self.first
+
+
+class EagerStepper:
+    """The model as it is written, over the rows in use. For the CPU, and to check the graph."""
+
+    def __init__(self, model: AcousticModel, spec: ModelSpec, batch: int, device: torch.device):
+        self.batch = batch
+        self._model = model
+        self._device = device
+        self._staging = _Staging(spec, batch, pinned=device.type == "cuda")
+        self.stage = self._staging.stage
+        self.bound = self._staging.bound
+        for items in {1, batch}:
+            self.run(items)
+
+    @torch.inference_mode()
+    def run(self, items: int) -> NDArray[np.float32]:
+        """See `Stepper.run`."""
+        inputs = (tensor[:items].to(self._device) for tensor in self._staging.inputs)
+        log_probs: NDArray[np.float32] = self._model.step(*inputs).cpu().numpy()
+        return log_probs
+
+
+class GraphStepper:
+    """The model as one CUDA graph over the whole batch, captured here and replayed per step."""
+
+    def __init__(self, model: AcousticModel, spec: ModelSpec, batch: int, device: torch.device):
+        self.batch = batch
+        self._staging = _Staging(spec, batch, pinned=True)
+        self.stage = self._staging.stage
+        self.bound = self._staging.bound
+        self._inputs = [tensor.to(device) for tensor in self._staging.inputs]
+        shape = (batch, spec.chunk_frames, len(spec.vocabulary))
+        self._host = torch.zeros(shape, pin_memory=True)
+        self._host_array = self._host.numpy()
+        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.inference_mode(), torch.cuda.stream(self._stream):
+            for _ in range(WARM_UP_STEPS):
+                model.step(*self._inputs)
+            self._stream.synchronize()
+            with torch.cuda.graph(self._graph, stream=self._stream):
+                self._output = model.step(*self._inputs)
+        self._stream.synchronize()
+        self.run(batch)
+
+    @torch.inference_mode()
+    def run(self, items: int) -> NDArray[np.float32]:
+        """See `Stepper.run`. One copy in, one replay, one copy out, one wait."""
+        self._staging.pad(items)
+        with torch.cuda.stream(self._stream):
+            for device_tensor, host_tensor in zip(self._inputs, self._staging.inputs, strict=True):
+                device_tensor.copy_(host_tensor, non_blocking=True)
+            self._graph.replay()
+            self._host.copy_(self._output, non_blocking=True)
+        self._stream.synchronize()
+        log_probs: NDArray[np.float32] = self._host_array[:items]
+        return log_probs
+
+
+def make_stepper(
+    model: AcousticModel, spec: ModelSpec, batch: int, device: torch.device
+) -> Stepper:
+    """The stepper for a device: graphs on CUDA, eager elsewhere."""
+    if device.type == "cuda":
+        return GraphStepper(model, spec, batch, device)
+    return EagerStepper(model, spec, batch, device)

@@ -1,0 +1,109 @@
+"""The GPU worker: audio out of the slots' rings, log-probabilities into their emission rings.
+
+One round: see which sessions came and went, plan every lane, run one batch, publish. It runs what
+is ready and waits for nobody; between rounds it sleeps on its doorbell. It writes only the worker
+lines and emission rings of its slots. A CUDA error, like any error, ends the process: its successor
+starts each lane at the last final.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpu_worker.batching import RoundRobin
+from gpu_worker.endpointing import EndpointRules
+from gpu_worker.lane import Lane, Plan
+from gpu_worker.stepper import Stepper
+from models.spec import ModelSpec
+from shm.worker_slot import WorkerSlot
+
+LogProbs: TypeAlias = NDArray[np.float32]
+
+
+class Worker:
+    """The lanes of one GPU and the model that serves them."""
+
+    def __init__(self, spec: ModelSpec, stepper: Stepper, slots: Iterable[WorkerSlot]) -> None:
+        self._spec = spec
+        self._rules = EndpointRules.of_model(spec)
+        self._stepper = stepper
+        self._slots = {slot.slot: slot for slot in slots}
+        self._rows = {slot: row for row, slot in enumerate(self._slots, start=1)}
+        self._lanes: dict[int, Lane] = {}
+        self._order = RoundRobin(self._slots)
+
+    def round(self) -> bool:
+        """Does what can be done now; returns whether there may be more at once."""
+        self._follow_sessions()
+        plans = self._plan()
+        batch = self._order.choose(plans, self._stepper.batch)
+        self._publish(self._step(self._stage(batch, plans)))
+        return bool(plans)
+
+    def _follow_sessions(self) -> None:
+        """Opens a lane for each new session and drops those whose session ended."""
+        for slot, words in self._slots.items():
+            lane = self._lanes.get(slot)
+            if words.epoch != (lane.epoch if lane else None):
+                self._open_lane(slot)
+
+    def _open_lane(self, slot: int) -> None:
+        """A lane at the session's last final, or at its start (rule R1); none without a session."""
+        self._lanes.pop(slot, None)
+        words = self._slots[slot]
+        session = words.session()
+        if session is not None:
+            resume = words.resume_point(session)
+            self._lanes[slot] = Lane(self._spec, self._rules, session.epoch, resume)
+
+    def _plan(self) -> dict[int, Plan]:
+        """Each lane's next step. A lane without room waits for its decoder alone (rule R8)."""
+        plans = {}
+        for slot, lane in self._lanes.items():
+            words = self._slots[slot]
+            if words.has_room:
+                audio_head = words.audio_head  # before the mark: see `WorkerSlot.audio_head`
+                plan = lane.plan(audio_head, words.mark_at(lane.mark))
+                if plan is not None:
+                    plans[slot] = plan
+        return plans
+
+    def _stage(self, batch: list[int], plans: dict[int, Plan]) -> list[tuple[int, Plan]]:
+        """Copies each lane's window into the next free item of the model's batch.
+
+        A lane whose audio was settled meanwhile goes back to the last final (rule R4).
+        """
+        staged: list[tuple[int, Plan]] = []
+        for slot in batch:
+            plan, lane = plans[slot], self._lanes[slot]
+            item = len(staged)
+            window = self._stepper.stage(item, self._rows[slot], first=plan.first)
+            begin, end = plan.start - plan.window_start, plan.stop - plan.window_start
+            self._stepper.bound(item, begin, end)
+            audio = window[begin:end]
+            if self._slots[slot].copy_audio(lane.epoch, lane.segment_start, plan.start, audio):
+                staged.append((slot, plan))
+            else:
+                self._open_lane(slot)
+        return staged
+
+    def _step(self, staged: list[tuple[int, Plan]]) -> list[tuple[int, Plan, LogProbs]]:
+        """Runs the model; not at all where no item has a frame left to compute."""
+        if any(plan.frames for _, plan in staged):
+            log_probs = self._stepper.run(len(staged))
+        else:
+            log_probs = np.empty((len(staged), 0, len(self._spec.vocabulary)), np.float32)
+        return [
+            (slot, plan, log_probs[item, : plan.frames]) for item, (slot, plan) in enumerate(staged)
+        ]
+
+    def _publish(self, results: list[tuple[int, Plan, LogProbs]]) -> None:
+        """Emissions to the decoders, unless the session ended while the model ran."""
+        for slot, plan, log_probs in results:
+            words, lane = self._slots[slot], self._lanes[slot]
+            if words.epoch == lane.epoch:
+                words.publish(lane.complete(plan, log_probs))

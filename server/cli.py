@@ -1,0 +1,126 @@
+"""The console command ``realtime-engine``: serve, transcribe, doctor."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+from server.config import (
+    ENGINE_SETTINGS,
+    SERVE_SETTINGS,
+    ConfigError,
+    add_arguments,
+    engine_config,
+    serve_config,
+)
+from server.doctor import examine
+from server.engine import Engine, EngineError
+from server.supervisor import ServeError, serve
+from server.transcribe import AudioFileError, transcribe
+from shm.plane import PlaneError
+
+EXIT_FAILED: Final = 1
+EXIT_UNUSABLE: Final = 2
+
+
+def main() -> None:
+    """Parses the command line and runs one command; errors are one line and an exit code."""
+    arguments = _parser().parse_args()
+    try:
+        sys.exit(arguments.run(arguments))
+    except (ConfigError, ServeError, EngineError, PlaneError) as error:
+        print(f"realtime-engine: {error}", file=sys.stderr)
+        sys.exit(EXIT_UNUSABLE)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    flags = vars(arguments)
+    config = serve_config(flags, os.environ)
+    logging.basicConfig(level=config.log_level, format="%(asctime)s %(levelname)s %(message)s")
+    serve(config, *engine_config(flags, os.environ))
+    return 0
+
+
+def _transcribe(arguments: argparse.Namespace) -> int:
+    config, spec = engine_config(vars(arguments), os.environ)
+    failed = False
+    engine = Engine(config, spec, frontends=1)
+    try:
+        engine.start()
+        for path in arguments.files:
+            try:
+                transcript = transcribe(engine, path, text2int=arguments.text2int)
+            except AudioFileError as error:
+                print(f"realtime-engine: {error}", file=sys.stderr)
+                failed = True
+                continue
+            print(transcript.to_json().decode() if arguments.json else transcript.text, flush=True)
+    finally:
+        engine.close()
+    return EXIT_FAILED if failed else 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    flags = vars(arguments)
+    config = serve_config(flags, os.environ)
+    healthy = True
+    for finding in examine(config, *engine_config(flags, os.environ)):
+        print(finding, flush=True)
+        healthy = healthy and finding.ok
+    return 0 if healthy else EXIT_FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="realtime-engine",
+        description="Real-time speech recognition: audio in over WebSockets, words back while "
+        "they are spoken.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    serve_parser = commands.add_parser(
+        "serve",
+        help="run the server",
+        description="Runs the server until Ctrl-C or SIGTERM. Every option can also be set by the "
+        "environment variable beside it; the option wins.",
+    )
+    add_arguments(serve_parser, SERVE_SETTINGS)
+    add_arguments(serve_parser, ENGINE_SETTINGS)
+    serve_parser.set_defaults(run=_serve)
+
+    transcribe_parser = commands.add_parser(
+        "transcribe",
+        help="print what is said in audio files",
+        description="Transcribes WAV, FLAC, MP3 or OGG files through the same engine as the "
+        "server's. One line per file.",
+    )
+    transcribe_parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    transcribe_parser.add_argument(
+        "--json", action="store_true", help="print a JSON object per file, with words and times"
+    )
+    transcribe_parser.add_argument(
+        "--text2int", action="store_true", help="write numbers as digits"
+    )
+    add_arguments(transcribe_parser, ENGINE_SETTINGS)
+    transcribe_parser.set_defaults(run=_transcribe)
+
+    doctor_parser = commands.add_parser(
+        "doctor",
+        help="check this machine",
+        description="Checks device, model files, language model, port, shared memory and clock, "
+        "and says what to do about what is not in order. Exits 1 if anything is not.",
+    )
+    add_arguments(doctor_parser, SERVE_SETTINGS)
+    add_arguments(doctor_parser, ENGINE_SETTINGS)
+    doctor_parser.set_defaults(run=_doctor)
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,290 @@
+"""Every setting of the engine, once: its flag, its environment variable, its check.
+
+A `Config` is made at start-up from flags over environment over defaults, proven usable as far as
+that is possible without loading anything, and never changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from models import BUNDLED_MODEL
+from models.spec import ModelSpec, ModelSpecError
+from shm.layout import MAX_SLOTS
+
+DEFAULT_PORT: Final = 4444
+MAX_BEAM_SIZE: Final = 2000
+MAX_PROCESSES: Final = 64
+CUDA_SLOTS: Final = 64
+CPU_SLOTS_PER_CORE: Final = 4
+SLOTS_PER_DECODER: Final = 6
+LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+NO_LANGUAGE_MODEL: Final = "off"
+
+_T = TypeVar("_T")
+
+
+class ConfigError(Exception):
+    """A setting that cannot be used; the message is one line and says what would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """What the worker and decoder processes need."""
+
+    model: Path
+    device: str
+    workers: int
+    slots: int
+    decoders: int
+    beam_size: int
+    language_model: Path | None
+    search: str
+    intermed_partials: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ServeConfig:
+    """What the WebSocket side needs besides. Both TLS paths are set, or neither."""
+
+    host: str
+    port: int
+    frontends: int
+    log_level: str
+    ssl_cert: Path | None
+    ssl_key: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One option: a flag, perhaps an environment variable, and how its text becomes a value."""
+
+    flag: str
+    variable: str | None
+    default: str
+    parse: Callable[[str], Any]
+    help: str
+    switch: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.flag.removeprefix("--").replace("-", "_")
+
+
+def _whole_number(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def _count_or_auto(high: int) -> Callable[[str], int | None]:
+    number = _whole_number(1, high)
+
+    def parse(text: str) -> int | None:
+        if text == "auto":
+            return None
+        try:
+            return number(text)
+        except ValueError as error:
+            raise ValueError(f"{error}, or auto") from None
+
+    return parse
+
+
+def _boolean(text: str) -> bool:
+    value = {"true": True, "1": True, "false": False, "0": False}.get(text.lower())
+    if value is None:
+        raise ValueError("must be True or False")
+    return value
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        for choice in choices:
+            if text.lower() == choice.lower():
+                return choice
+        raise ValueError(f"must be one of {', '.join(choices)}")
+
+    return parse
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
+ENGINE_SETTINGS: Final = (
+    Setting(
+        "--device", "DEVICE", "auto", str,
+        "where the acoustic model runs: auto (every GPU, else the CPU), cpu, cuda or cuda:N",
+    ),
+    Setting(
+        "--gpus", "GPUS", "1", _whole_number(1, MAX_PROCESSES),
+        "worker processes, one per GPU",
+    ),
+    Setting(
+        "--slots", "SLOTS", "auto", _count_or_auto(MAX_SLOTS),
+        f"streams at the same time; more are refused with 503 (auto: {CUDA_SLOTS} per GPU, "
+        f"{CPU_SLOTS_PER_CORE} per core on a CPU)",
+    ),
+    Setting(
+        "--decoders", "DECODERS", "auto", _count_or_auto(MAX_PROCESSES),
+        f"beam-search processes (auto: one per {SLOTS_PER_DECODER} slots, at most one per core "
+        "but one)",
+    ),
+    Setting(
+        "--beam-size", "DECODER_BEAM_SIZE", "600", _whole_number(1, MAX_BEAM_SIZE),
+        f"beam width, 1 to {MAX_BEAM_SIZE}: wider is more accurate, narrower carries more streams",
+    ),
+    Setting(
+        "--lm", "CUSTOM_LANG_MODEL_PATH", "", str,
+        "KenLM language model, ARPA or binary (empty: the bundled one; off: none)",
+    ),
+    Setting(
+        "--decoder", "DECODER", "incremental", _one_of("incremental", "pyctcdecode"),
+        "beam search: incremental, or pyctcdecode, the slow reference",
+    ),
+    Setting(
+        "--model", "MODEL", str(BUNDLED_MODEL), _path,
+        "directory of the acoustic model",
+    ),
+    Setting(
+        "--intermed-partials", "INTERMED_PARTIALS", "False", _boolean,
+        "partial results every 600 ms of speech instead of every 4 to 5 s",
+        switch=True,
+    ),
+)  # fmt: skip
+
+SERVE_SETTINGS: Final = (
+    Setting("--host", "HOST", "0.0.0.0", str, "address to listen on"),  # noqa: S104 - a server
+    Setting("--port", "PORT", str(DEFAULT_PORT), _whole_number(1, 65_535), "port to listen on"),
+    Setting(
+        "--frontends", "FRONTENDS", "1", _whole_number(1, MAX_PROCESSES),
+        "WebSocket processes that share the port",
+    ),
+    Setting(
+        "--log-level", "WEBSOCKET_SERVER_LOGLEVEL", "WARNING", _one_of(*LOG_LEVELS),
+        "log level: " + ", ".join(LOG_LEVELS),
+    ),
+    Setting("--ssl-cert", "SSL_CERT_PATH", "", _path, "certificate chain (PEM); with --ssl-key: wss://"),
+    Setting("--ssl-key", "SSL_CERT_KEY", "", _path, "private key of the certificate (PEM)"),
+)  # fmt: skip
+
+
+def add_arguments(parser: argparse.ArgumentParser, settings: Sequence[Setting]) -> None:
+    """Adds the flags to a parser. Values stay text: `read` parses flags and variables alike."""
+    for setting in settings:
+        default = f"default: {setting.default}" if setting.default else "default: none"
+        variable = f", environment: {setting.variable}" if setting.variable else ""
+        parser.add_argument(
+            setting.flag,
+            dest=setting.name,
+            metavar=setting.name.rsplit("_", maxsplit=1)[-1].upper(),
+            nargs="?" if setting.switch else None,
+            const="True" if setting.switch else None,
+            help=f"{setting.help} ({default}{variable})".replace("%", "%%"),
+        )
+
+
+def read(
+    settings: Sequence[Setting], flags: Mapping[str, str | None], environment: Mapping[str, str]
+) -> dict[str, Any]:
+    """The values of ``settings``: flags over environment over defaults.
+
+    Raises:
+        ConfigError: a value that its setting does not take; the message names where it came from.
+    """
+    values: dict[str, Any] = {}
+    for setting in settings:
+        text, source = setting.default, setting.flag
+        if setting.variable and environment.get(setting.variable, "") != "":
+            text, source = environment[setting.variable], setting.variable
+        if flags.get(setting.name) is not None:
+            text, source = str(flags[setting.name]), setting.flag
+        try:
+            values[setting.name] = setting.parse(text)
+        except ValueError as error:
+            raise ConfigError(f"{source} {error}, not '{text}'") from None
+    return values
+
+
+def engine_config(
+    flags: Mapping[str, str | None], environment: Mapping[str, str]
+) -> tuple[EngineConfig, ModelSpec]:
+    """The engine's settings and the model that they name.
+
+    Raises:
+        ConfigError: an unusable value, or a model or language model file that is not there.
+    """
+    values = read(ENGINE_SETTINGS, flags, environment)
+    try:
+        spec = ModelSpec.load(values["model"])
+    except ModelSpecError as error:
+        raise ConfigError(str(error)) from error
+    cores = len(os.sched_getaffinity(0))
+    workers = values["gpus"]
+    slots = values["slots"] or _default_slots(values["device"], workers, cores)
+    decoders = values["decoders"] or max(1, min(-(-slots // SLOTS_PER_DECODER), cores - 1))
+    if workers > slots:
+        raise ConfigError(f"--gpus {workers} needs at least as many --slots, not {slots}")
+    config = EngineConfig(
+        model=values["model"],
+        device=values["device"],
+        workers=workers,
+        slots=slots,
+        decoders=min(decoders, slots),
+        beam_size=values["beam_size"],
+        language_model=_language_model(values["lm"], spec),
+        search=values["decoder"],
+        intermed_partials=values["intermed_partials"],
+    )
+    return config, spec
+
+
+def serve_config(flags: Mapping[str, str | None], environment: Mapping[str, str]) -> ServeConfig:
+    """The WebSocket server's settings.
+
+    Raises:
+        ConfigError: an unusable value, one half of the TLS pair, or a file that is not there.
+    """
+    values = read(SERVE_SETTINGS, flags, environment)
+    cert, key = values["ssl_cert"], values["ssl_key"]
+    if (cert is None) != (key is None):
+        given, missing = ("--ssl-cert", "--ssl-key") if cert else ("--ssl-key", "--ssl-cert")
+        raise ConfigError(f"{given} is set without {missing}: TLS needs both, or neither")
+    for flag, path in (("--ssl-cert", cert), ("--ssl-key", key)):
+        if path is not None and not path.is_file():
+            raise ConfigError(f"{flag} names {path}, but there is no such file")
+    return ServeConfig(**values)
+
+
+def has_nvidia_device() -> bool:
+    """Whether an NVIDIA driver shows a device here; a guess that needs no framework."""
+    return Path("/dev/nvidia0").exists() or Path("/dev/dxg").exists()
+
+
+def _default_slots(device: str, workers: int, cores: int) -> int:
+    if device.startswith("cuda") or (device == "auto" and has_nvidia_device()):
+        return CUDA_SLOTS * workers
+    return CPU_SLOTS_PER_CORE * cores
+
+
+def _language_model(text: str, spec: ModelSpec) -> Path | None:
+    if text == NO_LANGUAGE_MODEL:
+        return None
+    if text == "":
+        return spec.language_model_path
+    path = Path(text)
+    if not path.is_file():
+        raise ConfigError(
+            f"--lm names {text}, but there is no such file: give a KenLM model (ARPA or binary), "
+            "nothing for the bundled one, or off"
+        )
+    return path

@@ -1,0 +1,255 @@
+"""The shell around a session: bytes in from a transport, frames out to it.
+
+It drives websockets' sans-I/O protocol (framing, handshake, control frames) from an asyncio
+protocol, so that a message costs no task switch and the server decides itself when its close frame
+goes out: after the last final, not as soon as the client's close arrives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from websockets.datastructures import Headers
+from websockets.exceptions import PayloadTooBig
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request, Response
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
+from server.handshake import RequestError, error_body, parse_request
+from server.session import GOING_AWAY, INVALID_DATA, Session
+from shm.frontend_slot import FrontendSlot, SlotPool
+
+HANDSHAKE_TIMEOUT_S: Final = 10
+CLOSE_TIMEOUT_S: Final = 5
+"""How long a client may take to answer the server's close frame."""
+PING_INTERVAL_S: Final = 20
+PING_TIMEOUT_S: Final = 60
+"""A client that has sent nothing, not even a pong, for this long is gone."""
+MAX_FRAME_BYTES: Final = 1 << 20
+"""Beyond this a message is not even read to its end."""
+MAX_UNSENT_BYTES: Final = 1 << 20
+"""A client that lets this much pile up is not reading its results."""
+RETRY_AFTER_S: Final = 2
+
+log = logging.getLogger("realtime_engine.connection")
+
+
+class Connection(asyncio.Protocol):
+    """One WebSocket connection, from accept to close."""
+
+    def __init__(
+        self,
+        pool: SlotPool,
+        model_rate_hz: int,
+        loop: asyncio.AbstractEventLoop,
+        on_closed: Callable[[Connection], None],
+    ) -> None:
+        self._pool = pool
+        self._model_rate_hz = model_rate_hz
+        self._loop = loop
+        self._on_closed = on_closed
+        self._ws = ServerProtocol(max_size=MAX_FRAME_BYTES)
+        self._transport: asyncio.Transport
+        self._slot: FrontendSlot | None = None
+        self._session: Session | None = None
+        self._fragments: list[bytes] = []
+        self._fragments_opcode = Opcode.BINARY
+        self._farewell: list[bytes] | None = None
+        self._reading = True
+        self._half_closed = False
+        self._last_heard_s = 0.0
+        self._timer: asyncio.TimerHandle
+
+    # -- called by the event loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._timer = self._loop.call_later(HANDSHAKE_TIMEOUT_S, self._transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        self._last_heard_s = self._loop.time()
+        was_open = self._ws.state is State.OPEN
+        self._ws.receive_data(data)
+        for event in self._ws.events_received():
+            if isinstance(event, Request):
+                self._handshake(event)
+            elif isinstance(event, Frame):
+                self._frame(event)
+        replies = self._ws.data_to_send()
+        if was_open and self._ws.state is not State.OPEN and self._session is not None:
+            self._peer_ended(replies)
+        else:
+            self._write(replies)
+        self.pump()
+
+    def eof_received(self) -> bool:
+        """The client sends no more. Where the transport allows it, it still gets its final."""
+        if self._session is None or self._session.closing is not None:
+            return False
+        self._half_closed = True
+        self._session.end()
+        self.pump()
+        return True
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if error is not None:
+            log.info("connection lost: %s", error)
+        self._timer.cancel()
+        if self._slot is not None:
+            self._pool.release(self._slot)
+            self._slot = None
+        self._on_closed(self)
+
+    # -- called by the frontend
+
+    def pump(self) -> None:
+        """Sends what the session has to say, and reads or stops reading as it asks."""
+        session = self._session
+        if session is None or self._slot is None:
+            return
+        session.pump()
+        frames = [_text_frame(message) for message in session.outgoing()]
+        if frames:
+            self._transport.writelines(frames)
+            if self._transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+                log.warning("a client does not read its results: disconnected")
+                self._transport.abort()
+                return
+        if session.finished:
+            self._finish(session)
+        elif session.blocked == self._reading:
+            self._reading = not session.blocked
+            (self._transport.resume_reading if self._reading else self._transport.pause_reading)()
+
+    @property
+    def waits_for_room(self) -> bool:
+        return not self._reading
+
+    def go_away(self) -> None:
+        """The server stops: finalise what was heard and close."""
+        if self._session is None:
+            self._transport.abort()
+            return
+        self._session.end(GOING_AWAY, "the server is stopping")
+        self.pump()
+
+    # -- the handshake
+
+    def _handshake(self, request: Request) -> None:
+        try:
+            parameters = parse_request(request.path)
+        except RequestError as error:
+            self._refuse(error.http_status, error.message)
+            return
+        response = self._ws.accept(request)
+        if response.status_code != 101:
+            reason = (response.body or b"").decode().strip()
+            self._refuse(response.status_code, reason, response.headers)
+            return
+        self._slot = self._pool.claim()
+        if self._slot is None:
+            headers = Headers([("Retry-After", str(RETRY_AFTER_S))])
+            self._refuse(503, "All streams are in use: try again later.", headers)
+            return
+        self._ws.send_response(response)
+        self._session = Session(self._slot, parameters, self._model_rate_hz)
+        self._timer.cancel()
+        self._timer = self._loop.call_later(PING_INTERVAL_S, self._keep_alive)
+        log.info("connected: slot %d, %s", self._slot.slot, parameters)
+        self._write(self._ws.data_to_send())
+
+    def _refuse(self, status: int, reason: str, headers: Headers | None = None) -> None:
+        body = error_body(status, reason)
+        response = self._ws.reject(status, "")
+        for name, value in (headers or Headers()).raw_items():
+            if name not in response.headers:
+                response.headers[name] = value
+        del response.headers["Content-Type"], response.headers["Content-Length"]
+        response.headers["Content-Type"] = "application/json"
+        response.headers["Content-Length"] = str(len(body))
+        self._ws.send_response(
+            Response(response.status_code, response.reason_phrase, response.headers, body)
+        )
+        log.info("refused with %d: %s", status, reason)
+
+    # -- frames in
+
+    def _frame(self, frame: Frame) -> None:
+        """Puts fragments together and hands whole messages to the session."""
+        if self._session is None or frame.opcode in {Opcode.PING, Opcode.PONG, Opcode.CLOSE}:
+            return
+        if frame.opcode is not Opcode.CONT:
+            self._fragments_opcode = frame.opcode
+        self._fragments.append(bytes(frame.data))
+        if not frame.fin:
+            return
+        message, self._fragments = b"".join(self._fragments), []
+        if self._fragments_opcode is Opcode.BINARY:
+            self._session.receive_audio(message)
+            return
+        try:
+            text = message.decode()
+        except UnicodeDecodeError:
+            self._session.end(INVALID_DATA, "text messages are UTF-8")
+            return
+        self._session.receive_text(text)
+
+    def _peer_ended(self, replies: list[bytes]) -> None:
+        """The client closed or broke the protocol: the reply waits for the last final."""
+        assert self._session is not None
+        self._farewell = replies
+        if isinstance(self._ws.parser_exc, PayloadTooBig):
+            self._session.receive_oversized()
+        else:
+            self._session.end()
+
+    # -- the end
+
+    def _finish(self, session: Session) -> None:
+        """The last final is out: free the slot and close."""
+        assert self._slot is not None
+        assert session.closing is not None
+        self._pool.release(self._slot)
+        self._slot = None
+        self._timer.cancel()
+        if self._farewell is not None:
+            self._write(self._farewell)
+        else:
+            self._ws.send_close(session.closing.code, session.closing.reason)
+            self._write(self._ws.data_to_send())
+            if self._half_closed:
+                self._transport.close()  # no close frame will come from there
+                return
+            if not self._reading:
+                self._transport.resume_reading()
+            self._timer = self._loop.call_later(CLOSE_TIMEOUT_S, self._transport.abort)
+
+    def _write(self, chunks: list[bytes]) -> None:
+        """Writes the protocol's bytes; an empty chunk stands for the end of the stream."""
+        for chunk in chunks:
+            if chunk:
+                self._transport.write(chunk)
+            else:
+                self._transport.close()
+
+    def _keep_alive(self) -> None:
+        """Pings, so that a client whose network is gone does not hold its slot."""
+        silent_s = self._loop.time() - self._last_heard_s
+        if self._reading and silent_s > PING_TIMEOUT_S:
+            log.info("a client has been silent for %.0f s: disconnected", silent_s)
+            self._transport.abort()
+            return
+        if self._ws.state is State.OPEN:
+            self._ws.send_ping(b"")
+            self._write(self._ws.data_to_send())
+        self._timer = self._loop.call_later(PING_INTERVAL_S, self._keep_alive)
+
+
+def _text_frame(message: bytes) -> bytes:
+    """A frame of its own making: results are still sent once the client's close has arrived."""
+    return Frame(Opcode.TEXT, message).serialize(mask=False)

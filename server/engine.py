@@ -1,0 +1,252 @@
+"""The processes behind the WebSocket: one worker per GPU and the decoders, around one plane.
+
+Owned by the supervisor (or by `transcribe`, which is its own frontend). Starts every process with
+its descriptors, waits until all are ready, then watches: a process that died, or whose heartbeat
+went stale, is replaced by the next generation after a back-off. No successor starts before
+`waitpid` has confirmed the death (rule R7).
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from models.spec import ModelSpec
+from server.config import EngineConfig
+from server.frontend_settings import FrontendSettings
+from shm.child import EXIT_UNUSABLE, ChildArguments
+from shm.doorbells import Doorbells
+from shm.layout import Geometry
+from shm.plane import Plane
+from shm.process_line import STALE_AFTER_MS, ProcessLine, ProcessState
+
+START_TIMEOUT_S: Final = 300
+"""A first start may read a large model from a slow disk and capture graphs for it."""
+STOP_TIMEOUT_S: Final = 10
+POLL_S: Final = 0.02
+BACK_OFF_S: Final = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+FORGIVEN_AFTER_S: Final = 60
+"""A process that lived this long begins with the first back-off again."""
+
+
+class EngineError(Exception):
+    """The engine cannot start or go on; the message is one line."""
+
+
+@dataclass(slots=True)
+class ManagedProcess:
+    """One place in the engine, filled by one generation after another."""
+
+    name: str
+    module: str
+    index: int
+    line: ProcessLine
+    settings: dict[str, Any]
+    extra_fds: tuple[int, ...] = ()
+    generation: int = 0
+    process: subprocess.Popen[bytes] | None = None
+    started_s: float = 0.0
+    failures: int = 0
+    restart_at_s: float = 0.0
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the living generation, not a predecessor's leftover line, is ready."""
+        return (
+            self.process is not None
+            and self.line.pid == self.process.pid
+            and self.line.state is ProcessState.READY
+        )
+
+
+class Engine:
+    """Plane, doorbells and child processes. `close` must be called, also after a failed start."""
+
+    def __init__(self, config: EngineConfig, spec: ModelSpec, frontends: int) -> None:
+        self.config = config
+        self.spec = spec
+        geometry = geometry_of(config, spec, frontends)
+        self.plane = Plane.create(geometry)
+        self.bells = Doorbells.create(geometry)
+        self._lifeline_read, self._lifeline_write = os.pipe2(os.O_CLOEXEC)
+        self._processes: list[ManagedProcess] = []
+        self._add_workers()
+        self._add_decoders()
+
+    def add_frontend(self, index: int, settings: FrontendSettings, listen_fd: int) -> None:
+        """Adds a frontend, started by the next `start`; it inherits the listening socket."""
+        line = self.plane.layout.frontend_process(index)
+        self._add("frontend", "server.frontend", index, line, asdict(settings), (listen_fd,))
+
+    def _add_workers(self) -> None:
+        settings = {"model": str(self.config.model), "device": self.config.device}
+        for index in range(self.config.workers):
+            line = self.plane.layout.worker_process(index)
+            self._add("worker", "gpu_worker", index, line, settings)
+
+    def _add_decoders(self) -> None:
+        config = self.config
+        settings = {
+            "model": str(config.model),
+            "language_model": str(config.language_model) if config.language_model else None,
+            "beam_size": config.beam_size,
+            "search": config.search,
+            "intermed_partials": config.intermed_partials,
+        }
+        for index in range(config.decoders):
+            line = self.plane.layout.decoder_process(index)
+            self._add("decoder", "gpu_worker.decoder", index, line, settings)
+
+    def _add(
+        self,
+        name: str,
+        module: str,
+        index: int,
+        line_offset: int,
+        settings: dict[str, Any],
+        extra_fds: tuple[int, ...] = (),
+    ) -> None:
+        line = ProcessLine(self.plane, line_offset)
+        self._processes.append(ManagedProcess(name, module, index, line, settings, extra_fds))
+
+    def start(self, keep_waiting: Callable[[], bool] = lambda: True) -> None:
+        """Starts what is not running yet and returns once all are ready.
+
+        Raises:
+            EngineError: a process gave up during its start (it has said why on stderr), or took
+                longer than `START_TIMEOUT_S`, or ``keep_waiting`` turned false.
+        """
+        for managed in self._processes:
+            if managed.process is None:
+                self._spawn(managed)
+        deadline_s = time.monotonic() + START_TIMEOUT_S
+        while not self.is_ready:
+            if not keep_waiting():
+                raise EngineError("stopped during start-up")
+            for managed in self._processes:
+                code = managed.process.poll() if managed.process else None
+                if code is not None:
+                    raise EngineError(
+                        f"{managed.name} {managed.index} could not start (exit {code})"
+                    )
+            if time.monotonic() > deadline_s:
+                raise EngineError(f"the engine was not ready within {START_TIMEOUT_S} s")
+            time.sleep(POLL_S)
+
+    @property
+    def is_ready(self) -> bool:
+        return all(managed.is_ready for managed in self._processes)
+
+    def watch(self, now_s: float) -> list[str]:
+        """Reaps and replaces what died or is stuck.
+
+        Returns:
+            What happened, a line each, for the log.
+
+        Raises:
+            EngineError: a process says that starting it again would not help.
+        """
+        events = []
+        for managed in self._processes:
+            if managed.process is None:
+                if now_s >= managed.restart_at_s:
+                    self._spawn(managed)
+                continue
+            code = managed.process.poll()
+            if code is None:
+                if self._is_stuck(managed):
+                    events.append(f"{managed.name} {managed.index} is stuck: killed")
+                    managed.process.kill()
+                continue
+            if code == EXIT_UNUSABLE:
+                raise EngineError(
+                    f"{managed.name} {managed.index} cannot run any more (exit {code})"
+                )
+            events.append(self._schedule_restart(managed, code, now_s))
+        return events
+
+    def signal(self, name: str, number: int) -> None:
+        """Sends a signal to the living processes of a kind."""
+        for managed in self._processes:
+            process = managed.process
+            if managed.name == name and process is not None and process.poll() is None:
+                process.send_signal(number)
+
+    def wait_for_exit(self, name: str, timeout_s: float) -> bool:
+        """Waits until no process of a kind lives; False if some still do after ``timeout_s``."""
+        deadline_s = time.monotonic() + timeout_s
+        alive = [m.process for m in self._processes if m.name == name and m.process is not None]
+        while any(process.poll() is None for process in alive):
+            if time.monotonic() > deadline_s:
+                return False
+            time.sleep(POLL_S)
+        return True
+
+    def close(self) -> None:
+        """Stops every process, by SIGTERM and then by SIGKILL, and frees the plane."""
+        living = [m.process for m in self._processes if m.process is not None]
+        for process in living:
+            if process.poll() is None:
+                process.terminate()
+        deadline_s = time.monotonic() + STOP_TIMEOUT_S
+        for process in living:
+            try:
+                process.wait(max(0.0, deadline_s - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        os.close(self._lifeline_write)
+        os.close(self._lifeline_read)
+        self.bells.close()
+        self.plane.close()
+
+    def _spawn(self, managed: ManagedProcess) -> None:
+        managed.generation += 1
+        arguments = ChildArguments(
+            index=managed.index,
+            generation=managed.generation,
+            plane_fd=self.plane.fd,
+            bell_fds=self.bells.fds,
+            lifeline_fd=self._lifeline_read,
+            settings=managed.settings,
+        )
+        inherited = (self.plane.fd, *self.bells.fds, self._lifeline_read, *managed.extra_fds)
+        managed.started_s = time.monotonic()
+        managed.process = subprocess.Popen(
+            [sys.executable, "-m", managed.module, arguments.to_json()],
+            pass_fds=inherited,
+            stdin=subprocess.DEVNULL,
+            process_group=0,  # a Ctrl-C in the terminal is for the supervisor alone
+        )
+
+    def _is_stuck(self, managed: ManagedProcess) -> bool:
+        stale = managed.line.heartbeat_age_ms(time.monotonic_ns()) > STALE_AFTER_MS
+        return managed.is_ready and stale
+
+    def _schedule_restart(self, managed: ManagedProcess, code: int, now_s: float) -> str:
+        if now_s - managed.started_s > FORGIVEN_AFTER_S:
+            managed.failures = 0
+        back_off_s = BACK_OFF_S[min(managed.failures, len(BACK_OFF_S) - 1)]
+        managed.failures += 1
+        managed.process = None
+        managed.restart_at_s = now_s + back_off_s
+        return f"{managed.name} {managed.index} ended (exit {code}); restart in {back_off_s:g} s"
+
+
+def geometry_of(config: EngineConfig, spec: ModelSpec, frontends: int) -> Geometry:
+    """The shared plane's geometry for these settings and this model."""
+    return Geometry(
+        slots=config.slots,
+        frontends=frontends,
+        workers=config.workers,
+        decoders=config.decoders,
+        sample_rate_hz=spec.sample_rate_hz,
+        chunk_frames=spec.chunk_frames,
+        frame_samples=spec.frame_samples,
+        vocabulary_size=len(spec.vocabulary),
+    )

@@ -1,0 +1,120 @@
+"""A frontend process: ``python -m server.frontend JSON``. WebSocket connections on one event loop.
+
+It accepts on the listening socket that the supervisor bound and shares with its siblings, writes
+the frontend lines, marks and audio rings of the slots that it holds, and is woken by its doorbell
+when a decoder has written a result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+import socket
+import ssl
+from pathlib import Path
+from typing import Final
+
+import uvloop
+
+from server.connection import HANDSHAKE_TIMEOUT_S, Connection
+from server.frontend_settings import FrontendSettings
+from server.tls import TlsError, server_context
+from shm.child import Child, run_child
+from shm.frontend_slot import SlotPool
+from shm.process_line import ProcessLine
+
+HEARTBEAT_S: Final = 1.0
+ROOM_POLL_S: Final = 0.02
+"""How soon a paused client is looked at again: no doorbell rings when a commit frees room."""
+DRAIN_TIMEOUT_S: Final = 8.0
+
+
+class Frontend:
+    """The connections of one process and what wakes them."""
+
+    def __init__(self, child: Child, line: ProcessLine, loop: asyncio.AbstractEventLoop) -> None:
+        self._line = line
+        self._loop = loop
+        self._bell = child.bells.frontends[child.index]
+        self._pool = SlotPool(child.plane, child.bells, child.index)
+        self._rate_hz = child.plane.geometry.sample_rate_hz
+        self._connections: set[Connection] = set()
+        self._stopping = asyncio.Event()
+        self._empty = asyncio.Event()
+        loop.add_reader(self._bell.fd, self._on_bell)
+        loop.add_reader(child.lifeline_fd, self._stopping.set)
+        loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
+
+    async def serve(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
+        """Accepts until told to stop; then finalises every stream, within a time-out."""
+        server = await self._loop.create_server(
+            self._connection,
+            sock=listener,
+            ssl=tls,
+            ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S if tls else None,
+        )
+        self._beat()
+        self._look_for_room()
+        gc.collect()
+        gc.freeze()
+        self._line.ready()
+        await self._stopping.wait()
+        server.close()
+        await self._drain()
+
+    def _connection(self) -> Connection:
+        connection = Connection(self._pool, self._rate_hz, self._loop, self._on_closed)
+        self._connections.add(connection)
+        return connection
+
+    def _on_closed(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        if self._stopping.is_set() and not self._connections:
+            self._empty.set()
+
+    async def _drain(self) -> None:
+        for connection in list(self._connections):
+            connection.go_away()
+        if self._connections:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._empty.wait(), DRAIN_TIMEOUT_S)
+
+    def _on_bell(self) -> None:
+        self._bell.clear()
+        for connection in list(self._connections):
+            connection.pump()
+
+    def _beat(self) -> None:
+        self._line.beat()
+        self._on_bell()  # a missed ring costs at most a heartbeat
+        self._loop.call_later(HEARTBEAT_S, self._beat)
+
+    def _look_for_room(self) -> None:
+        for connection in list(self._connections):
+            if connection.waits_for_room:
+                connection.pump()
+        self._loop.call_later(ROOM_POLL_S, self._look_for_room)
+
+
+def main(child: Child) -> None:
+    """Runs the event loop of one frontend until SIGTERM or the supervisor's death."""
+    settings = FrontendSettings(**child.settings)
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(message)s")
+    line = ProcessLine(child.plane, child.plane.layout.frontend_process(child.index))
+    line.announce(child.generation)
+    tls = None
+    if settings.ssl_cert is not None and settings.ssl_key is not None:
+        tls = server_context(Path(settings.ssl_cert), Path(settings.ssl_key))
+    listener = socket.socket(fileno=settings.listen_fd)
+
+    async def serve() -> None:
+        await Frontend(child, line, asyncio.get_running_loop()).serve(listener, tls)
+
+    uvloop.run(serve())
+
+
+if __name__ == "__main__":
+    run_child(main, (TlsError,))

@@ -1,0 +1,193 @@
+"""One client's session: what arrives, what is answered, when it is over. Pure.
+
+The connection hands in messages and sends what is put out; the session knows nothing of sockets,
+tasks or clocks. Audio goes header -> resampler -> slot; results come back from the slot in order.
+Whatever does not fit the slot waits in a backlog, and `blocked` tells the connection to stop
+reading: the client is slowed by TCP and nothing is dropped (rule R8).
+
+    open      audio and `done` are taken
+    ending    the client closed, or did what a stream cannot go on from: what was heard is finalised
+    finished  the last final is out; `closing` says with which code the connection ends
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server import messages
+from server.handshake import Parameters, max_message_bytes
+from server.resampler import Resampler
+from server.text2int import convert
+from server.wav import WavError, WavHeaderSkipper
+from shm.outbox import OutboxRecord
+from shm.records import Hypothesis
+
+DONE: Final = "done"
+NORMAL_CLOSURE: Final = 1000
+GOING_AWAY: Final = 1001
+INVALID_DATA: Final = 1007
+MESSAGE_TOO_BIG: Final = 1009
+
+
+class Slot(Protocol):
+    """What a session needs of its slot; see `shm.frontend_slot.FrontendSlot`."""
+
+    @property
+    def free_samples(self) -> int: ...
+    @property
+    def free_marks(self) -> int: ...
+    def write_audio(self, samples: NDArray[np.int16]) -> None: ...
+    def write_mark(self) -> None: ...
+    def take(self) -> OutboxRecord | None: ...
+
+
+class Mark(enum.Enum):
+    """Why a final was asked for."""
+
+    DONE = enum.auto()  # answered even when no words were heard
+    ENDING = enum.auto()  # the last one: sent if it holds words, then the session is finished
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """How the connection ends: after ``notice``, if any, with a close code and its reason."""
+
+    code: int
+    reason: str
+    notice: bytes | None = None
+
+
+class Session:
+    """The state of one connection between handshake and close."""
+
+    __slots__ = (
+        "_backlog",
+        "_limit_bytes",
+        "_marks",
+        "_outgoing",
+        "_parameters",
+        "_resampler",
+        "_slot",
+        "_wav",
+        "closing",
+        "finished",
+    )
+
+    def __init__(self, slot: Slot, parameters: Parameters, model_rate_hz: int) -> None:
+        self._slot = slot
+        self._parameters = parameters
+        self._limit_bytes = max_message_bytes(parameters.sample_rate_hz)
+        self._wav = WavHeaderSkipper(parameters.sample_rate_hz)
+        self._resampler = Resampler(parameters.sample_rate_hz, model_rate_hz)
+        self._backlog: deque[NDArray[np.int16] | Mark] = deque()
+        self._marks: deque[Mark] = deque()
+        self._outgoing: list[bytes] = [messages.ready()]
+        self.closing: Closing | None = None
+        self.finished = False
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the slot has no room for what has arrived: stop reading."""
+        return bool(self._backlog)
+
+    def outgoing(self) -> list[bytes]:
+        """Takes the messages to send now, in order."""
+        ready, self._outgoing = self._outgoing, []
+        return ready
+
+    def receive_audio(self, data: bytes) -> None:
+        """A binary message."""
+        if self.closing is not None:
+            return
+        if len(data) > self._limit_bytes:
+            notice = messages.rate_limited(self._limit_bytes)
+            self._end(Closing(MESSAGE_TOO_BIG, "message too big", notice))
+            return
+        if len(data) % 2:
+            notice = messages.odd_byte_count(len(data))
+            self._end(Closing(INVALID_DATA, "odd number of bytes", notice))
+            return
+        try:
+            audio = self._wav.feed(data)
+        except WavError as error:
+            self._end(Closing(INVALID_DATA, "wrong audio format", messages.error(str(error))))
+            return
+        self._queue_samples(self._resampler.feed(audio))
+        self.pump()
+
+    def receive_text(self, text: str) -> None:
+        """A text message."""
+        if self.closing is not None:
+            return
+        if text != DONE:
+            self._outgoing.append(messages.unknown_text(text))
+            return
+        self._queue_mark(Mark.DONE)
+        self.pump()
+
+    def receive_oversized(self) -> None:
+        """A message too large to be read at all."""
+        notice = messages.rate_limited(self._limit_bytes)
+        self._end(Closing(MESSAGE_TOO_BIG, "message too big", notice))
+
+    def end(self, code: int = NORMAL_CLOSURE, reason: str = "") -> None:
+        """No more audio will come: the client closed, or the server is going away."""
+        self._end(Closing(code, reason))
+
+    def pump(self) -> None:
+        """Moves what waits into the slot and takes the results that have come."""
+        while self._backlog and self._fits(self._backlog[0]):
+            self._hand_over(self._backlog.popleft())
+        while (record := self._slot.take()) is not None:
+            self._answer(record)
+
+    def _end(self, closing: Closing) -> None:
+        if self.closing is None:
+            self.closing = closing
+            self._queue_mark(Mark.ENDING)
+            self.pump()
+
+    def _queue_mark(self, mark: Mark) -> None:
+        """An utterance ends: what header skipper and resampler still hold belongs to it."""
+        self._queue_samples(self._resampler.feed(self._wav.flush()))
+        self._queue_samples(self._resampler.flush())
+        self._backlog.append(mark)
+
+    def _queue_samples(self, samples: NDArray[np.int16]) -> None:
+        if samples.shape[0]:
+            self._backlog.append(samples)
+
+    def _fits(self, item: NDArray[np.int16] | Mark) -> bool:
+        if isinstance(item, Mark):
+            return self._slot.free_marks > 0
+        return item.shape[0] <= self._slot.free_samples
+
+    def _hand_over(self, item: NDArray[np.int16] | Mark) -> None:
+        if isinstance(item, Mark):
+            self._slot.write_mark()
+            self._marks.append(item)
+        else:
+            self._slot.write_audio(item)
+
+    def _answer(self, record: OutboxRecord) -> None:
+        mark = self._marks.popleft() if record.requested else None
+        hypothesis = record.hypothesis
+        if hypothesis.words or mark is Mark.DONE:
+            self._outgoing.append(messages.hypothesis(self._written(hypothesis)))
+        if mark is Mark.ENDING:
+            assert self.closing is not None, "the last mark follows the decision to close"
+            if self.closing.notice is not None:
+                self._outgoing.append(self.closing.notice)
+            self.finished = True
+
+    def _written(self, hypothesis: Hypothesis) -> Hypothesis:
+        if not self._parameters.text2int:
+            return hypothesis
+        words = convert(hypothesis.words)
+        return Hypothesis(words, hypothesis.confidence, hypothesis.is_final)

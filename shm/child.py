@@ -1,0 +1,92 @@
+"""How a child process meets its engine: descriptors, index and settings, from one argument.
+
+The supervisor starts every child as ``python -m MODULE JSON`` with the descriptors inherited under
+the same numbers. A child that was given something it cannot use says so in one line on stderr and
+exits with `EXIT_UNUSABLE`: starting it again would not help.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Final, NoReturn
+
+from shm.doorbells import Doorbells
+from shm.plane import Plane
+
+EXIT_UNUSABLE: Final = 2
+ROUND_TIMEOUT_MS: Final = 50
+"""The longest that an idle loop sleeps: a missed doorbell costs at most this."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildArguments:
+    """What every child is started with; ``settings`` are its module's own."""
+
+    index: int
+    generation: int
+    plane_fd: int
+    bell_fds: tuple[int, ...]
+    lifeline_fd: int
+    settings: dict[str, Any]
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def from_json(text: str) -> ChildArguments:
+        fields = json.loads(text)
+        return ChildArguments(**{**fields, "bell_fds": tuple(fields["bell_fds"])})
+
+
+class Child:
+    """A child's view of its engine: the plane, the doorbells, and whether to go on."""
+
+    def __init__(self, arguments: ChildArguments) -> None:
+        self.index = arguments.index
+        self.generation = arguments.generation
+        self.settings = arguments.settings
+        self.plane = Plane.attach(arguments.plane_fd)
+        self.bells = Doorbells.from_fds(self.plane.geometry, arguments.bell_fds)
+        self._lifeline_fd = arguments.lifeline_fd
+        self._lifeline = select.poll()
+        self._lifeline.register(arguments.lifeline_fd, select.POLLHUP)
+        self._told_to_stop = False
+
+    @staticmethod
+    def from_command_line() -> Child:
+        return Child(ChildArguments.from_json(sys.argv[1]))
+
+    def stop_on_sigterm(self) -> None:
+        """SIGTERM is recorded, and the loop ends at its next round."""
+        signal.signal(signal.SIGTERM, self._record_stop)
+
+    def _record_stop(self, _signal: int, _frame: object) -> None:
+        self._told_to_stop = True
+
+    @property
+    def lifeline_fd(self) -> int:
+        """Readable (end of file) once the supervisor is gone."""
+        return self._lifeline_fd
+
+    @property
+    def goes_on(self) -> bool:
+        """False once told to stop, or once the supervisor is gone."""
+        return not self._told_to_stop and not self._lifeline.poll(0)
+
+
+def run_child(main: Callable[[Child], None], unusable: tuple[type[Exception], ...]) -> NoReturn:
+    """Runs a child's main function; errors of the ``unusable`` types become one line and a code."""
+    try:
+        main(Child.from_command_line())
+    except unusable as error:
+        print(error, file=sys.stderr, flush=True)
+        sys.exit(EXIT_UNUSABLE)
+    # Nothing of a finished child needs tidying, and a framework's exit handlers may hang.
+    sys.stderr.flush()
+    os._exit(0)

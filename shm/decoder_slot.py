@@ -1,0 +1,104 @@
+"""The decoder's side of a slot: emission records in, hypotheses out, and what is settled for good.
+
+A final is committed by one store, the outbox head. The two commits follow from the record that the
+head publishes, so a decoder that dies between the stores is repaired from that record (rule R2).
+"""
+
+from __future__ import annotations
+
+from shm import layout
+from shm.doorbells import Doorbells
+from shm.emissions import Emission, read_emission
+from shm.outbox import OutboxRecord, ResumePoint, read_outbox, write_outbox
+from shm.plane import Plane
+from shm.session import Session, SessionReader
+
+
+class DecoderSlot:
+    """One slot as its decoder sees it."""
+
+    __slots__ = ("_bells", "_frontend", "_line", "_plane", "_reader", "_tail", "_worker", "slot")
+
+    def __init__(self, plane: Plane, bells: Doorbells, slot: int) -> None:
+        self.slot = slot
+        self._plane = plane
+        self._bells = bells
+        self._reader = SessionReader(plane, slot)
+        self._frontend = plane.line(plane.layout.frontend_line(slot))
+        self._worker = plane.line(plane.layout.worker_line(slot))
+        self._line = plane.line(plane.layout.decoder_line(slot))
+        self._repair()
+        self._tail = self._line[layout.SLOT_EMISSION_COMMIT]
+
+    @property
+    def epoch(self) -> int | None:
+        return self._reader.epoch
+
+    def session(self) -> Session | None:
+        return self._reader.session()
+
+    def resume_point(self, session: Session) -> ResumePoint:
+        return self._reader.resume_point(session)
+
+    @property
+    def has_emission(self) -> bool:
+        return self._tail != self._worker[layout.SLOT_EMISSION_HEAD]
+
+    @property
+    def has_room(self) -> bool:
+        """Whether an outbox record is free."""
+        used = self._line[layout.SLOT_OUTBOX_HEAD] - self._frontend[layout.SLOT_OUTBOX_TAIL]
+        return used < layout.OUTBOX_RECORDS
+
+    @property
+    def tail(self) -> int:
+        """Index of the next emission record to read."""
+        return self._tail
+
+    def read(self) -> Emission:
+        """The next emission record, a view until `step_past` or `drop`."""
+        offset = self._plane.layout.emission_record(self.slot, self._tail)
+        size = self._plane.geometry.emission_record_bytes
+        return read_emission(self._plane.bytes(offset, size), self._tail)
+
+    def step_past(self) -> None:
+        """Done with a record that a replay of this segment would still need."""
+        self._tail += 1
+        self._line[layout.SLOT_EMISSION_TAIL] = self._tail
+
+    def drop(self) -> None:
+        """Done with a record that nobody needs: of another session, or of a settled segment."""
+        if self._line[layout.SLOT_EMISSION_COMMIT] == self._tail:
+            self._line[layout.SLOT_EMISSION_COMMIT] = self._tail + 1
+        self.step_past()
+
+    def begin_attempt(self) -> None:
+        """The next record opens a new attempt at the segment: older ones are freed (rule R5)."""
+        self._line[layout.SLOT_EMISSION_COMMIT] = self._tail
+
+    def publish(self, record: OutboxRecord) -> None:
+        """Payload, then head: for a final, the one store that settles it. Then commits and bell."""
+        assert self.has_room, "results are never overwritten"
+        head = self._line[layout.SLOT_OUTBOX_HEAD]
+        offset = self._plane.layout.outbox_record(self.slot, head)
+        buffer = self._plane.bytes(offset, layout.OUTBOX_RECORD_BYTES)
+        write_outbox(buffer, head, record)
+        self._line[layout.SLOT_OUTBOX_HEAD] = head + 1
+        if record.hypothesis.is_final:
+            self._line[layout.SLOT_AUDIO_COMMIT] = record.resume.sample
+            self._line[layout.SLOT_EMISSION_COMMIT] = record.resume.emission
+        self._bells.frontends[self._frontend[layout.SLOT_OWNER]].ring()
+
+    def _repair(self) -> None:
+        """Brings the commits up to the newest record, of whatever session: indices only grow."""
+        head = self._line[layout.SLOT_OUTBOX_HEAD]
+        if head == 0:
+            return
+        offset = self._plane.layout.outbox_record(self.slot, head - 1)
+        buffer = self._plane.bytes(offset, layout.OUTBOX_RECORD_BYTES)
+        resume = read_outbox(buffer, head - 1).resume
+        for word, settled in (
+            (layout.SLOT_AUDIO_COMMIT, resume.sample),
+            (layout.SLOT_EMISSION_COMMIT, resume.emission),
+        ):
+            self._line[word] = max(self._line[word], settled)

@@ -1,0 +1,86 @@
+"""An emission record: the log-probabilities of up to one chunk, from the worker to the decoder."""
+
+from __future__ import annotations
+
+import enum
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shm.layout import LINE_BYTES
+
+_HEADER: Final = struct.Struct("<QQQQQQQQQQ")
+assert _HEADER.size <= LINE_BYTES
+
+
+class SegmentEnd(enum.IntEnum):
+    """Why a segment ends with this record, if it does."""
+
+    NONE = 0
+    ENDPOINT = 1  # decided from the audio: its final is sent if it holds words
+    MARK = 2  # the client asked: its final is sent in any case
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Emission:
+    """Up to one chunk of a segment.
+
+    ``log_probs`` is (frames, vocabulary) float32, natural logarithms; frames count from the
+    segment's start, samples from the slot's first. ``next_sample`` and ``next_mark`` say where the
+    following segment begins once this one has ended.
+    """
+
+    epoch: int
+    segment: int
+    segment_start_sample: int
+    first_frame: int
+    covered_sample: int
+    end: SegmentEnd
+    next_sample: int
+    next_mark: int
+    has_speech: bool
+    log_probs: NDArray[np.float32]
+
+
+def write_emission(buffer: memoryview, index: int, emission: Emission) -> None:
+    """Fills one record of an emission ring. The caller publishes it by the ring's head."""
+    frames, vocabulary = emission.log_probs.shape
+    _HEADER.pack_into(
+        buffer,
+        0,
+        index,
+        emission.epoch,
+        emission.segment,
+        emission.segment_start_sample,
+        emission.first_frame,
+        emission.covered_sample,
+        int(emission.end) | int(emission.has_speech) << 8,
+        emission.next_sample,
+        emission.next_mark,
+        frames << 32 | vocabulary,
+    )
+    payload = np.frombuffer(buffer, np.float32, frames * vocabulary, LINE_BYTES)
+    payload[:] = emission.log_probs.reshape(-1)
+
+
+def read_emission(buffer: memoryview, index: int) -> Emission:
+    """The record as it stands; its ``log_probs`` is a view that lives as long as the record."""
+    fields = _HEADER.unpack_from(buffer)
+    assert fields[0] == index, "a record holds its own index"
+    frames, vocabulary = fields[9] >> 32, fields[9] & 0xFFFFFFFF
+    log_probs = np.frombuffer(buffer, np.float32, frames * vocabulary, LINE_BYTES)
+    return Emission(
+        epoch=fields[1],
+        segment=fields[2],
+        segment_start_sample=fields[3],
+        first_frame=fields[4],
+        covered_sample=fields[5],
+        end=SegmentEnd(fields[6] & 0xFF),
+        next_sample=fields[7],
+        next_mark=fields[8],
+        has_speech=bool(fields[6] >> 8),
+        log_probs=log_probs.reshape(frames, vocabulary),
+    )

@@ -1,0 +1,163 @@
+"""A frontend's side of the plane: claiming a slot, writing audio and marks, taking results.
+
+A slot belongs to the process that holds the record lock on byte ``slot`` of the memfd. The kernel
+drops the lock with its holder, so no crash leaves a slot taken; and only the holder writes the
+slot's frontend line, so every word keeps one writer.
+"""
+
+from __future__ import annotations
+
+import fcntl
+
+from shm import layout
+from shm.audio_ring import Samples, copy_in
+from shm.doorbells import Doorbells
+from shm.outbox import OutboxRecord, read_outbox
+from shm.plane import Plane
+
+
+class SlotPool:
+    """The slots that this frontend may claim: any that nobody holds."""
+
+    __slots__ = ("_bells", "_frontend", "_next", "_plane", "_slots")
+
+    def __init__(self, plane: Plane, bells: Doorbells, frontend: int) -> None:
+        self._plane = plane
+        self._bells = bells
+        self._frontend = frontend
+        self._slots: dict[int, FrontendSlot] = {}
+        self._next = 0
+        self._end_predecessors_sessions()
+
+    def claim(self) -> FrontendSlot | None:
+        """A free slot with a fresh session, or None when every slot is held."""
+        slots = self._plane.geometry.slots
+        for step in range(slots):
+            slot = (self._next + step) % slots
+            if slot not in self._slots and self._lock(slot):
+                self._next = slot + 1
+                self._slots[slot] = FrontendSlot(self._plane, self._bells, slot, self._frontend)
+                return self._slots[slot]
+        return None
+
+    def release(self, slot: FrontendSlot) -> None:
+        """Ends the session at once: what was not finalised is dropped with it."""
+        del self._slots[slot.slot]
+        slot.end_session()
+        fcntl.lockf(self._plane.fd, fcntl.LOCK_UN, 1, slot.slot)
+
+    @property
+    def held(self) -> int:
+        return len(self._slots)
+
+    def _lock(self, slot: int) -> bool:
+        try:
+            fcntl.lockf(self._plane.fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, slot)
+        except (BlockingIOError, PermissionError):
+            return False
+        return True
+
+    def _end_predecessors_sessions(self) -> None:
+        """A frontend that died left its sessions open; its successor closes them."""
+        for slot in range(self._plane.geometry.slots):
+            line = self._plane.line(self._plane.layout.frontend_line(slot))
+            opened = line[layout.SLOT_SESSION] & 1
+            if opened and line[layout.SLOT_OWNER] == self._frontend and self._lock(slot):
+                line[layout.SLOT_SESSION] = line[layout.SLOT_SESSION] + 1
+                fcntl.lockf(self._plane.fd, fcntl.LOCK_UN, 1, slot)
+
+
+class FrontendSlot:
+    """One session in one slot, from claim to release."""
+
+    __slots__ = (
+        "_audio_head",
+        "_base_sample",
+        "_bell",
+        "_decoder_line",
+        "_line",
+        "_mark_head",
+        "_marks",
+        "_marks_answered",
+        "_outbox_tail",
+        "_plane",
+        "_ring",
+        "epoch",
+        "slot",
+    )
+
+    def __init__(self, plane: Plane, bells: Doorbells, slot: int, frontend: int) -> None:
+        self.slot = slot
+        self._plane = plane
+        self._bell = bells.worker_of(slot)
+        self._line = plane.line(plane.layout.frontend_line(slot))
+        self._decoder_line = plane.line(plane.layout.decoder_line(slot))
+        self._marks = plane.words(plane.layout.mark_ring(slot), layout.MARK_RECORDS)
+        self._ring = plane.audio_ring(slot)
+        self._audio_head = self._base_sample = self._line[layout.SLOT_AUDIO_HEAD]
+        self._mark_head = self._marks_answered = self._line[layout.SLOT_MARK_HEAD]
+        self._outbox_tail = self._decoder_line[layout.SLOT_OUTBOX_HEAD]
+        # A claimed slot may still look open if its holder died: close it, then write the base
+        # words, then open. Readers trust the base words only between two reads of an odd epoch.
+        closed = self._line[layout.SLOT_SESSION]
+        closed += closed & 1
+        self._line[layout.SLOT_SESSION] = closed
+        self._line[layout.SLOT_OWNER] = frontend
+        self._line[layout.SLOT_BASE_SAMPLES] = self._audio_head
+        self._line[layout.SLOT_BASE_MARKS] = self._mark_head
+        self._line[layout.SLOT_OUTBOX_TAIL] = self._outbox_tail
+        self.epoch = closed + 1
+        self._line[layout.SLOT_SESSION] = self.epoch
+        self._bell.ring()
+
+    @property
+    def received_samples(self) -> int:
+        """Samples written in this session."""
+        return self._audio_head - self._base_sample
+
+    @property
+    def free_samples(self) -> int:
+        """Room in the ring. It counts from the commit: what a restart would replay stays."""
+        commit = max(self._base_sample, self._decoder_line[layout.SLOT_AUDIO_COMMIT])
+        return self._plane.geometry.ring_samples - (self._audio_head - commit)
+
+    @property
+    def free_marks(self) -> int:
+        return layout.MARK_RECORDS - (self._mark_head - self._marks_answered)
+
+    @property
+    def marks_pending(self) -> int:
+        return self._mark_head - self._marks_answered
+
+    def write_audio(self, samples: Samples) -> None:
+        """Appends (n,) int16 at the model's rate; the caller has seen that it fits."""
+        assert samples.shape[0] <= self.free_samples, "audio is never dropped"
+        copy_in(self._ring, self._audio_head, samples)
+        self._audio_head += samples.shape[0]
+        self._line[layout.SLOT_AUDIO_HEAD] = self._audio_head
+        self._bell.ring()
+
+    def write_mark(self) -> None:
+        """Asks for a final of all audio written so far, even if it is empty."""
+        assert self.free_marks > 0, "marks are never dropped"
+        self._marks[self._mark_head & (layout.MARK_RECORDS - 1)] = self._audio_head
+        self._mark_head += 1
+        self._line[layout.SLOT_MARK_HEAD] = self._mark_head
+        self._bell.ring()
+
+    def take(self) -> OutboxRecord | None:
+        """The next result of this session, if there is one."""
+        while self._outbox_tail != self._decoder_line[layout.SLOT_OUTBOX_HEAD]:
+            offset = self._plane.layout.outbox_record(self.slot, self._outbox_tail)
+            buffer = self._plane.bytes(offset, layout.OUTBOX_RECORD_BYTES)
+            record = read_outbox(buffer, self._outbox_tail)
+            self._outbox_tail += 1
+            self._line[layout.SLOT_OUTBOX_TAIL] = self._outbox_tail
+            if record.epoch == self.epoch:
+                self._marks_answered = record.resume.mark
+                return record
+        return None
+
+    def end_session(self) -> None:
+        """The last store of a session; the worker lets go of the lane when it sees it."""
+        self._line[layout.SLOT_SESSION] = self.epoch + 1

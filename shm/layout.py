@@ -1,0 +1,219 @@
+"""Where everything lies in the shared plane, worked out once and proven before anything maps it.
+
+The plane is one memfd: a header, one line per process, and per slot three lines of control words
+(frontend, worker, decoder), a ring of marks, an audio ring, an emission ring and an outbox. A line
+is 128 bytes, two cache lines, so that writers never share one. Every word has exactly one writer.
+
+Sizes follow from `Geometry`; offsets from `Layout`. Importing this module proves the constants.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+from typing import Final
+
+LINE_BYTES: Final = 128
+LINE_WORDS: Final = LINE_BYTES // 8
+PAGE_BYTES: Final = 4096
+MAGIC: Final = int.from_bytes(b"RTENGIN1", "little")
+LAYOUT_VERSION: Final = 1
+
+MAX_SEGMENT_S: Final = 20
+"""An utterance is cut here at the latest: what a restart must be able to replay."""
+RESTART_BUDGET_S: Final = 20
+"""Audio that may arrive while a dead worker is replaced, without stopping any client."""
+SLACK_S: Final = 10
+"""What a burst of queued messages adds before back-pressure reaches the socket."""
+MIN_RING_S: Final = 60
+MARK_RECORDS: Final = 16
+OUTBOX_RECORDS: Final = 16
+OUTBOX_RECORD_BYTES: Final = 16384
+MAX_SLOTS: Final = 4096
+MAX_PROCESSES: Final = 256
+
+assert MAX_SEGMENT_S + RESTART_BUDGET_S + SLACK_S <= MIN_RING_S, "a segment must fit its ring"
+assert OUTBOX_RECORDS >= 2, "an outbox of one record loses the last final to the next write"
+for _records in (MARK_RECORDS, OUTBOX_RECORDS):
+    assert _records & (_records - 1) == 0, "a mask wraps the indices"
+
+
+def power_of_two_at_least(minimum: int) -> int:
+    """The smallest power of two that is not below ``minimum`` (>= 1)."""
+    return 1 << (minimum - 1).bit_length()
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """What decides every size of the plane. All fields are positive integers.
+
+    Raises:
+        ValueError: a field is out of range; the message names it and says what would be right.
+    """
+
+    slots: int
+    frontends: int
+    workers: int
+    decoders: int
+    sample_rate_hz: int
+    chunk_frames: int
+    frame_samples: int
+    vocabulary_size: int
+
+    def __post_init__(self) -> None:
+        limits = {
+            "slots": MAX_SLOTS,
+            "frontends": MAX_PROCESSES,
+            "workers": MAX_PROCESSES,
+            "decoders": MAX_PROCESSES,
+            "sample_rate_hz": 192_000,
+            "chunk_frames": 4096,
+            "frame_samples": 65_536,
+            "vocabulary_size": 65_536,
+        }
+        for name, limit in limits.items():
+            value = getattr(self, name)
+            if not 1 <= value <= limit:
+                raise ValueError(f"{name} must be from 1 to {limit}, not {value}")
+
+    @property
+    def chunk_samples(self) -> int:
+        return self.chunk_frames * self.frame_samples
+
+    @property
+    def max_segment_frames(self) -> int:
+        return MAX_SEGMENT_S * self.sample_rate_hz // self.frame_samples
+
+    @property
+    def ring_samples(self) -> int:
+        """Capacity of a slot's audio ring in samples: a power of two, at least 60 s."""
+        return power_of_two_at_least(MIN_RING_S * self.sample_rate_hz)
+
+    @property
+    def emission_records(self) -> int:
+        """Records of a slot's emission ring: a whole segment, and a second attempt at it."""
+        return power_of_two_at_least(2 * (self.max_segment_frames // self.chunk_frames + 2))
+
+    @property
+    def emission_record_bytes(self) -> int:
+        return LINE_BYTES + _round_up(4 * self.chunk_frames * self.vocabulary_size, LINE_BYTES)
+
+
+# Header words. The supervisor writes them all, before any child starts (but SHUTDOWN).
+HEADER_MAGIC: Final = 0
+HEADER_VERSION: Final = 1
+HEADER_SUPERVISOR_PID: Final = 2
+HEADER_SHUTDOWN: Final = 3
+HEADER_GEOMETRY: Final = 8
+GEOMETRY_FIELDS: Final = 8
+assert HEADER_GEOMETRY + GEOMETRY_FIELDS <= LINE_WORDS
+
+# Words of a process line, written by that process.
+PROCESS_PID: Final = 0
+PROCESS_GENERATION: Final = 1
+PROCESS_STATE: Final = 2
+PROCESS_HEARTBEAT_NS: Final = 3
+PROCESS_ROUNDS: Final = 4
+
+# Words of a slot's frontend line.
+SLOT_SESSION: Final = 0  # odd while a client holds the slot: the session's epoch
+SLOT_OWNER: Final = 1  # index of the frontend
+SLOT_BASE_SAMPLES: Final = 2  # audio head when the session began
+SLOT_BASE_MARKS: Final = 3  # mark head when the session began
+SLOT_AUDIO_HEAD: Final = 4  # samples written
+SLOT_MARK_HEAD: Final = 5  # marks written
+SLOT_OUTBOX_TAIL: Final = 6  # outbox records consumed
+
+# Words of a slot's worker line.
+SLOT_EMISSION_HEAD: Final = 0  # emission records written
+SLOT_POSITION_SAMPLES: Final = 1  # audio turned into emissions, for the inspector
+
+# Words of a slot's decoder line.
+SLOT_AUDIO_COMMIT: Final = 0  # samples before it are never needed again
+SLOT_EMISSION_COMMIT: Final = 1  # records before it are never needed again
+SLOT_OUTBOX_HEAD: Final = 2  # outbox records written
+SLOT_EMISSION_TAIL: Final = 3  # records consumed, for the inspector
+
+
+class Layout:
+    """Byte offsets of the plane for one geometry. Immutable; equal in every process."""
+
+    __slots__ = (
+        "audio",
+        "emissions",
+        "geometry",
+        "marks",
+        "outboxes",
+        "processes",
+        "slots",
+        "total",
+    )
+
+    def __init__(self, geometry: Geometry) -> None:
+        self.geometry = geometry
+        processes = 1 + geometry.frontends + geometry.workers + geometry.decoders
+        self.processes = PAGE_BYTES
+        self.slots = _round_up(self.processes + processes * LINE_BYTES, PAGE_BYTES)
+        self.marks = self.slots + geometry.slots * 3 * LINE_BYTES
+        self.audio = _round_up(self.marks + geometry.slots * MARK_RECORDS * 8, PAGE_BYTES)
+        self.emissions = self.audio + geometry.slots * self.audio_bytes
+        self.outboxes = self.emissions + geometry.slots * self.emission_bytes
+        self.total = self.outboxes + geometry.slots * OUTBOX_RECORDS * OUTBOX_RECORD_BYTES
+
+    @property
+    def audio_bytes(self) -> int:
+        """Bytes of one slot's audio ring, 16-bit samples."""
+        return 2 * self.geometry.ring_samples
+
+    @property
+    def emission_bytes(self) -> int:
+        """Bytes of one slot's emission ring."""
+        return _round_up(
+            self.geometry.emission_records * self.geometry.emission_record_bytes, PAGE_BYTES
+        )
+
+    def frontend_process(self, index: int) -> int:
+        return self.processes + LINE_BYTES * (1 + index)
+
+    def worker_process(self, index: int) -> int:
+        return self.frontend_process(self.geometry.frontends + index)
+
+    def decoder_process(self, index: int) -> int:
+        return self.worker_process(self.geometry.workers + index)
+
+    def frontend_line(self, slot: int) -> int:
+        return self.slots + slot * 3 * LINE_BYTES
+
+    def worker_line(self, slot: int) -> int:
+        return self.frontend_line(slot) + LINE_BYTES
+
+    def decoder_line(self, slot: int) -> int:
+        return self.frontend_line(slot) + 2 * LINE_BYTES
+
+    def mark_ring(self, slot: int) -> int:
+        return self.marks + slot * MARK_RECORDS * 8
+
+    def audio_ring(self, slot: int) -> int:
+        return self.audio + slot * self.audio_bytes
+
+    def emission_record(self, slot: int, index: int) -> int:
+        wrapped = index & (self.geometry.emission_records - 1)
+        return (
+            self.emissions
+            + slot * self.emission_bytes
+            + wrapped * self.geometry.emission_record_bytes
+        )
+
+    def outbox_record(self, slot: int, index: int) -> int:
+        wrapped = index & (OUTBOX_RECORDS - 1)
+        return self.outboxes + (slot * OUTBOX_RECORDS + wrapped) * OUTBOX_RECORD_BYTES
+
+
+def geometry_words(geometry: Geometry) -> tuple[int, ...]:
+    """The geometry as the words that the header holds."""
+    words = astuple(geometry)
+    assert len(words) == GEOMETRY_FIELDS
+    return words
+
+
+def _round_up(value: int, multiple: int) -> int:
+    return -(-value // multiple) * multiple

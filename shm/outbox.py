@@ -1,0 +1,101 @@
+"""An outbox record: a hypothesis on its way to the client, and where a restart would begin.
+
+Every record repeats the coordinates of the last final (segment, samples, marks, emissions), so the
+newest record alone is enough to recover from, whoever died.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+from shm.layout import LINE_BYTES, OUTBOX_RECORD_BYTES
+from shm.records import Hypothesis, Word
+
+_HEADER: Final = struct.Struct("<QQQQQQQQQf")
+_WORD: Final = struct.Struct("<QQfHH")
+assert _HEADER.size <= LINE_BYTES
+_FINAL, _REQUESTED = 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class ResumePoint:
+    """What is settled in a session: everything before it has reached the outbox as a final."""
+
+    segment: int  # the next segment's number, counted from 0 in the session
+    sample: int  # where it begins
+    mark: int  # marks answered so far
+    emission: int  # first emission record that belongs to it, or is older than its first
+    partial_sample: int  # audio covered by the newest partial of that segment
+
+    @staticmethod
+    def of_session(base_sample: int, base_mark: int) -> ResumePoint:
+        """Where a session begins."""
+        return ResumePoint(0, base_sample, base_mark, 0, base_sample)
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRecord:
+    """``requested`` marks a final that answers a mark and is sent even when it has no words."""
+
+    epoch: int
+    hypothesis: Hypothesis
+    requested: bool
+    resume: ResumePoint
+
+
+def write_outbox(buffer: memoryview, index: int, record: OutboxRecord) -> None:
+    """Fills one record of an outbox. The caller publishes it by the outbox's head."""
+    offset = LINE_BYTES
+    for word in record.hypothesis.words:
+        text = word.text.encode()
+        assert offset + _WORD.size + len(text) <= OUTBOX_RECORD_BYTES, "an utterance fits a record"
+        _WORD.pack_into(
+            buffer,
+            offset,
+            word.start_ms,
+            word.end_ms,
+            word.confidence,
+            int(word.stable),
+            len(text),
+        )
+        offset += _WORD.size
+        buffer[offset : offset + len(text)] = text
+        offset += len(text)
+    flags = _FINAL * record.hypothesis.is_final | _REQUESTED * record.requested
+    resume = record.resume
+    _HEADER.pack_into(
+        buffer,
+        0,
+        index,
+        record.epoch,
+        flags,
+        resume.segment,
+        resume.sample,
+        resume.mark,
+        resume.emission,
+        resume.partial_sample,
+        len(record.hypothesis.words),
+        record.hypothesis.confidence,
+    )
+
+
+def read_outbox(buffer: memoryview, index: int) -> OutboxRecord:
+    """The record as it stands; nothing of it refers to ``buffer`` afterwards."""
+    fields = _HEADER.unpack_from(buffer)
+    assert fields[0] == index, "a record holds its own index"
+    words = []
+    offset = LINE_BYTES
+    for _ in range(fields[8]):
+        start_ms, end_ms, confidence, stable, length = _WORD.unpack_from(buffer, offset)
+        offset += _WORD.size
+        text = str(buffer[offset : offset + length], "utf-8")
+        words.append(Word(text, confidence, start_ms, end_ms, bool(stable)))
+        offset += length
+    return OutboxRecord(
+        epoch=fields[1],
+        hypothesis=Hypothesis(tuple(words), fields[9], bool(fields[2] & _FINAL)),
+        requested=bool(fields[2] & _REQUESTED),
+        resume=ResumePoint(*fields[3:8]),
+    )

@@ -1,0 +1,87 @@
+"""What a server says, read from the wire: hypotheses and notices, or why a message is neither."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+
+class MalformedMessageError(ValueError):
+    """The message is none of the protocol's; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word and its place in the stream, in milliseconds from the stream's start."""
+
+    text: str
+    start_ms: float
+    end_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """A partial, or the final of an utterance."""
+
+    message_id: str
+    text: str
+    is_final: bool
+    words: tuple[Word, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A message about the connection: "ready", or an error."""
+
+    message_id: str
+    status: str
+    info: str
+
+
+def parse_message(raw: str | bytes) -> Hypothesis | Notice:
+    """Reads one message.
+
+    Raises MalformedMessageError where it is binary, no JSON, or lacks what the protocol promises.
+    """
+    if isinstance(raw, bytes):
+        raise MalformedMessageError("a binary message")
+    try:
+        fields = json.loads(raw)
+    except ValueError as error:
+        raise MalformedMessageError("not JSON") from error
+    if not isinstance(fields, dict):
+        raise MalformedMessageError("not a JSON object")
+    message_id = _text(fields, "msgId")
+    if "status" in fields:
+        return Notice(message_id, _text(fields, "status"), _text(fields, "info"))
+    is_final = fields.get("isFinal")
+    if not isinstance(is_final, bool):
+        raise MalformedMessageError("isFinal is not true or false")
+    listed = fields.get("words")
+    if not isinstance(listed, list):
+        raise MalformedMessageError("words is not a list")
+    return Hypothesis(message_id, _text(fields, "text"), is_final, tuple(map(_word, listed)))
+
+
+def _word(entry: object) -> Word:
+    if not isinstance(entry, dict):
+        raise MalformedMessageError("an entry of words is not an object")
+    word = Word(_text(entry, "text"), _milliseconds(entry, "start"), _milliseconds(entry, "end"))
+    if word.end_ms < word.start_ms:
+        raise MalformedMessageError("a word ends before it starts")
+    return word
+
+
+def _text(fields: dict[str, Any], key: str) -> str:
+    value = fields.get(key)
+    if not isinstance(value, str):
+        raise MalformedMessageError(f"{key} is not a text")
+    return value
+
+
+def _milliseconds(fields: dict[str, Any], key: str) -> float:
+    value = fields.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise MalformedMessageError(f"{key} is not a time in milliseconds")
+    return value

@@ -1,0 +1,225 @@
+"""The command line: every option once, checked before anything starts."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from tools.loadtest.clips import BUNDLED_AUDIO
+from tools.loadtest.verdict import Bounds
+
+EXIT_STATUSES = """\
+exit status: 0 when every bound holds, 1 when one does not, 2 when the options are wrong or the
+server cannot be reached, 130 after Ctrl-C (the figures so far are still printed)."""
+
+EXAMPLES = """\
+examples:
+  loadtest --streams 6                      does the server on this machine hold 6 streams?
+  loadtest --streams 6 --url wss://asr.example:443 --sample-rate 16000
+  loadtest --streams 40 --duration 300 --json run.json --plot run.png
+  loadtest --audio my-recordings/ --max-wer 15
+
+A file transcripts.jsonl beside the audio ({"audio": "a.wav", "text": "what is said"} on each line)
+or transcripts.tsv (file name, tab, text) adds the word error rate to the figures."""
+
+
+class UsageError(ValueError):
+    """What was asked cannot be done; the text says what would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a run is to do."""
+
+    url: str
+    streams: int
+    audio: tuple[Path, ...]
+    duration_s: float
+    sample_rate_hz: int
+    text2int: bool
+    seed: int
+    timeout_s: float
+    bounds: Bounds
+    json_path: Path | None
+    plot_path: Path | None
+
+    @property
+    def request_url(self) -> str:
+        """The URL with the parameters that the protocol wants for this run."""
+        parts = urlsplit(self.url)
+        query = parse_qsl(parts.query, keep_blank_values=True)
+        if self.sample_rate_hz != 8000:
+            query += [("downsample", "True"), ("sampleRate", str(self.sample_rate_hz))]
+        if self.text2int:
+            query.append(("text2int", "True"))
+        return urlunsplit(parts._replace(path=parts.path or "/", query=urlencode(query)))
+
+
+def parse_options(argv: Sequence[str] | None) -> Options:
+    """Reads the command line (None: the process's own).
+
+    Raises UsageError; ends the process for --help.
+    """
+    given = _parser().parse_args(argv)
+    options = Options(
+        url=given.url,
+        streams=given.streams,
+        audio=tuple(given.audio),
+        duration_s=given.duration,
+        sample_rate_hz=given.sample_rate,
+        text2int=given.text2int == "yes",
+        seed=given.seed,
+        timeout_s=given.timeout,
+        bounds=Bounds(
+            done_final_ms=given.max_done_final_ms,
+            partial_gap_ms=given.max_partial_gap_ms,
+            lag_ms=given.max_lag_ms,
+            word_error_percent=given.max_wer,
+        ),
+        json_path=given.json,
+        plot_path=given.plot,
+    )
+    _check(options)
+    return options
+
+
+def _check(options: Options) -> None:
+    try:
+        parts = urlsplit(options.url)
+        is_websocket = parts.scheme in ("ws", "wss") and bool(parts.hostname)
+        _ = parts.port  # reading it raises where it is no number
+    except ValueError:
+        is_websocket = False
+    if not is_websocket:
+        raise UsageError(f"--url should be like ws://host:4444 or wss://host, not {options.url!r}")
+    for name, _value in parse_qsl(parts.query, keep_blank_values=True):
+        if name in ("downsample", "sampleRate", "text2int"):
+            raise UsageError(f"{name} does not belong in --url: use --sample-rate and --text2int")
+    for path in (options.json_path, options.plot_path):
+        if path is not None and not path.parent.is_dir():
+            raise UsageError(f"no such folder for the result: {path.parent}")
+    if options.plot_path is not None and importlib.util.find_spec("matplotlib") is None:
+        raise UsageError("--plot needs matplotlib: pip install 'realtime-engine[plot]'")
+
+
+def _parser() -> argparse.ArgumentParser:
+    bounds = Bounds()
+    parser = _OneLineParser(
+        prog="loadtest",
+        description="Plays speech to a real-time speech server over many connections at once, in "
+        "real time, and checks that its answers come back in time and none is lost.",
+        epilog=f"{EXIT_STATUSES}\n\n{EXAMPLES}",
+        formatter_class=_HelpFormatter,
+    )
+    add = parser.add_argument_group("the load").add_argument
+    add("--streams", type=_count, default=6, metavar="N", help="connections at the same time")
+    add("--url", default="ws://localhost:4444", help="the server")
+    add(
+        "--duration",
+        type=_positive,
+        default=60.0,
+        metavar="S",
+        help="seconds of audio on each stream; the run takes a little longer, as each clip's "
+        "final is awaited before the next",
+    )
+    add(
+        "--audio",
+        type=Path,
+        nargs="+",
+        default=[BUNDLED_AUDIO],
+        metavar="PATH",
+        help="audio files, or folders of them (WAV, FLAC, Ogg, MP3); default: 20 bundled clips of "
+        "English read speech",
+    )
+    add(
+        "--sample-rate",
+        type=int,
+        choices=(8000, 16000),
+        default=8000,
+        help="Hz of the audio that is sent",
+    )
+    add(
+        "--text2int",
+        choices=("yes", "no"),
+        default="no",
+        help="ask the server for numbers as digits (which count as word errors)",
+    )
+    add("--seed", type=int, default=0, help="fixes the order of clips and the streams' starts")
+    add(
+        "--timeout",
+        type=_positive,
+        default=10.0,
+        metavar="S",
+        help="seconds to wait for a connection, for ready, and for the final after done; one that "
+        "takes longer is lost",
+    )
+    add = parser.add_argument_group("the bounds").add_argument
+    add(
+        "--max-done-final-ms",
+        type=_positive,
+        default=bounds.done_final_ms,
+        metavar="MS",
+        help="from done to the final that answers it, 99th percentile",
+    )
+    add(
+        "--max-partial-gap-ms",
+        type=_positive,
+        default=bounds.partial_gap_ms,
+        metavar="MS",
+        help="longest time in which speech is sent and no partial comes; fits partials every 4 to "
+        "5 s of audio; 2000 suits a server with INTERMED_PARTIALS=True",
+    )
+    add(
+        "--max-lag-ms",
+        type=_positive,
+        default=bounds.lag_ms,
+        metavar="MS",
+        help="from sending the end of a partial's last word to the partial, 99th percentile",
+    )
+    add(
+        "--max-wer",
+        type=_positive,
+        metavar="PERCENT",
+        help="word error rate, for audio with transcripts; default: shown, not judged",
+    )
+    add = parser.add_argument_group("the results").add_argument
+    add("--json", type=Path, metavar="FILE", help="also write everything measured as JSON")
+    add("--plot", type=Path, metavar="FILE", help="also draw it (.png; needs matplotlib)")
+    return parser
+
+
+class _OneLineParser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (loadtest --help explains)")
+
+
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Shows each default after its help, except where the help says it in words."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        text = action.help
+        if text is None or action.default in (None, argparse.SUPPRESS) or "default" in text:
+            return text
+        return f"{text} (default: %(default)s)"
+
+
+def _count(text: str) -> int:
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if not 1 <= number <= 10_000:
+        raise argparse.ArgumentTypeError(f"should be a whole number from 1 to 10000, not {text!r}")
+    return number
+
+
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"should be a number above 0, not {text!r}")
+    return number

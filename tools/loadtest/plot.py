@@ -1,0 +1,109 @@
+"""The picture of a run: how latencies are distributed, and how they went over time.
+
+The only module that needs matplotlib; it is imported only where a picture is asked for.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from tools.loadtest.report import Run
+from tools.loadtest.tally import Metric, Tally
+
+# Colours of Okabe and Ito (2008), told apart with any colour vision.
+_COLOURS: Final = {
+    Metric.CONNECT_READY: "#999999",
+    Metric.DONE_FINAL: "#D55E00",
+    Metric.LAG: "#0072B2",
+    Metric.PARTIAL_GAP: "#009E73",
+    Metric.TAIL_GAP: "#CC79A7",
+    Metric.SEND_LATENESS: "#E69F00",
+}
+_OVER_TIME: Final = (Metric.DONE_FINAL, Metric.LAG, Metric.PARTIAL_GAP)
+_LEAST_MS: Final = 0.1
+"""The logarithmic axes begin here; smaller values are drawn at it."""
+
+
+def draw(run: Run, path: Path) -> None:
+    """Writes the picture to `path`. Raises OSError where that is impossible."""
+    figure = Figure(figsize=(12, 9), dpi=110, layout="constrained")
+    distributions, timeline = figure.subplots(2, 1)
+    verdict = "interrupted" if run.interrupted else "pass" if run.holds else "FAIL"
+    figure.suptitle(f"{run.options.streams} streams to {run.options.request_url}: {verdict}")
+    _draw_distributions(distributions, run)
+    _draw_timeline(timeline, run)
+    figure.savefig(path, format="png")
+
+
+def _draw_distributions(axes: Any, run: Run) -> None:
+    """Empirical distribution functions: the share of values up to each latency."""
+    for metric in Metric:
+        ordered = np.sort(_visible(run.tally, metric))
+        if ordered.size:
+            share = np.arange(1, ordered.size + 1) / ordered.size * 100
+            axes.step(
+                np.concatenate((ordered[:1], ordered)),
+                np.concatenate(([0.0], share)),
+                where="post",
+                color=_COLOURS[metric],
+                label=f"{metric.label} ({ordered.size})",
+            )
+    for metric, limit_ms in _limits(run):
+        axes.axvline(limit_ms, color=_COLOURS[metric], linestyle=":", linewidth=1.5)
+    axes.axhline(99, color="0.6", linewidth=0.8)
+    axes.text(0.995, 98, "p99", transform=axes.get_yaxis_transform(), ha="right", va="top")
+    axes.set(
+        title="Distribution of latencies (dotted: bounds)",
+        xlabel="milliseconds",
+        ylabel="% of values at most this long",
+        xscale="log",
+        ylim=(0, 101),
+    )
+    axes.grid(True, which="major", alpha=0.3)
+    axes.legend(loc="upper left", title="latency (values)")
+
+
+def _draw_timeline(axes: Any, run: Run) -> None:
+    started_s = run.tally.started_s
+    for metric in _OVER_TIME:
+        at_s = np.array(run.tally.measured(metric).at_s) - started_s
+        axes.plot(
+            at_s,
+            _visible(run.tally, metric),
+            linestyle="none",
+            marker=".",
+            alpha=0.7,
+            color=_COLOURS[metric],
+            label=metric.label,
+        )
+    for metric, limit_ms in _limits(run):
+        axes.axhline(limit_ms, color=_COLOURS[metric], linestyle=":", linewidth=1.5)
+    lost_s = [turn.schedule.done_due_s - started_s for turn in run.tally.turns if turn.lost]
+    for number, at in enumerate(lost_s):
+        axes.axvline(at, color="black", linewidth=1, label=None if number else "lost final")
+    axes.set(
+        title="Latencies over the run, at their arrival (dotted: bounds)",
+        xlabel="seconds since the start",
+        ylabel="milliseconds",
+        yscale="log",
+        xlim=(0, max(1.0, run.tally.ended_s - started_s)),
+    )
+    axes.grid(True, which="major", alpha=0.3)
+    axes.legend(loc="lower right")
+
+
+def _visible(tally: Tally, metric: Metric) -> Any:
+    return np.maximum(np.array(tally.measured(metric).values_ms), _LEAST_MS)
+
+
+def _limits(run: Run) -> list[tuple[Metric, float]]:
+    bounds = run.options.bounds
+    return [
+        (Metric.DONE_FINAL, bounds.done_final_ms),
+        (Metric.LAG, bounds.lag_ms),
+        (Metric.PARTIAL_GAP, bounds.partial_gap_ms),
+    ]

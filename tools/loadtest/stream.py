@@ -1,0 +1,163 @@
+"""One stream: a connection that plays its clips in real time and hands what comes to its ledger.
+
+A reader takes every message off the connection the moment it arrives; the player sends by the
+schedule and waits where the protocol says so. Every wait has a limit: `timeout_s`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+
+from tools.loadtest.clips import Clip
+from tools.loadtest.ledger import StreamLedger
+from tools.loadtest.schedule import ClipSchedule, Excerpt
+from tools.loadtest.tally import Fault, Tally
+
+DONE: Final = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What all streams of a run have in common. Clips are at `rate_hz`."""
+
+    url: str
+    rate_hz: int
+    timeout_s: float
+    clips: Sequence[Clip]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPlan:
+    """When a stream connects, on the event loop's clock, and what it plays."""
+
+    number: int
+    connect_due_s: float
+    excerpts: Sequence[Excerpt]
+
+
+async def play_stream(plan: StreamPlan, target: Target, tally: Tally) -> None:
+    """Connects, plays, closes. What goes wrong goes to the tally."""
+    await _sleep_until(plan.connect_due_s)
+    opening = connect(
+        target.url,
+        compression=None,  # audio does not shrink, and the load should be the server's
+        proxy=None,  # a proxy's latency is not the server's
+        open_timeout=target.timeout_s,
+        close_timeout=target.timeout_s,
+    )
+    try:
+        async with opening as connection:
+            await _Player(connection, plan, target, tally).play()
+    except InvalidStatus as error:
+        tally.note(Fault.REFUSED, _refusal(error))
+    except (InvalidHandshake, OSError) as error:  # a TimeoutError is an OSError
+        tally.note(Fault.UNREACHABLE, str(error) or "the connection could not be opened in time")
+    finally:
+        tally.streams_ended += 1
+
+
+class _ConnectionGoneError(Exception):
+    """The server closed the connection while something was awaited from it."""
+
+
+class _Player:
+    def __init__(
+        self, connection: ClientConnection, plan: StreamPlan, target: Target, tally: Tally
+    ) -> None:
+        self._connection = connection
+        self._plan = plan
+        self._target = target
+        self._ledger = StreamLedger(plan.number, target.rate_hz, plan.connect_due_s, tally)
+        self._news = asyncio.Event()  # a message has come, or none will come any more
+        self._is_closed = False
+
+    async def play(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._read())
+            try:
+                await self._converse()
+            except (ConnectionClosed, _ConnectionGoneError):
+                self._ledger.dropped(self._closure())
+            self._ledger.finish()
+            await self._connection.close()  # the reader ends with it
+
+    async def _read(self) -> None:
+        try:
+            async for raw in self._connection:
+                self._ledger.receive(raw, _now_s())
+                self._news.set()
+        except ConnectionClosed:
+            pass  # the player notices when it next sends or waits, and says so
+        self._is_closed = True
+        self._news.set()
+
+    async def _converse(self) -> None:
+        timeout_s = self._target.timeout_s
+        if not await self._wait_for(lambda: self._ledger.is_ready, _now_s() + timeout_s):
+            self._ledger.dropped(f"not ready after {timeout_s:g} s")
+            return
+        for excerpt in self._plan.excerpts:
+            await self._play_turn(excerpt)
+
+    async def _play_turn(self, excerpt: Excerpt) -> None:
+        clip, ledger = self._target.clips[excerpt.clip], self._ledger
+        reference = clip.reference if excerpt.samples == clip.samples else None
+        schedule = ClipSchedule(_now_s(), excerpt.samples, self._target.rate_hz)
+        ledger.begin_turn(clip.name, reference, schedule)
+        for message in schedule.messages():
+            await _sleep_until(message.due_s)
+            await self._connection.send(clip.pcm[2 * message.first : 2 * message.end])
+            ledger.sent(message, _now_s())
+        ledger.sending_done()
+        await self._connection.send(DONE)
+        if not await self._wait_for(lambda: ledger.is_answered, _now_s() + self._target.timeout_s):
+            ledger.give_up()
+        while ledger.is_answered and not self._is_closed and ledger.settled_s > _now_s():
+            await self._news_before(ledger.settled_s)
+
+    async def _wait_for(self, condition: Callable[[], bool], deadline_s: float) -> bool:
+        """Waits until the condition holds; False at the deadline."""
+        while not condition():
+            if self._is_closed:
+                raise _ConnectionGoneError
+            if _now_s() >= deadline_s:
+                return False
+            await self._news_before(deadline_s)
+        return True
+
+    async def _news_before(self, deadline_s: float) -> None:
+        self._news.clear()
+        try:
+            async with asyncio.timeout_at(deadline_s):
+                await self._news.wait()
+        except TimeoutError:
+            pass
+
+    def _closure(self) -> str:
+        code, reason = self._connection.close_code, self._connection.close_reason
+        return f"closed by the server with {code}" + (f" ({reason})" if reason else "")
+
+
+async def _sleep_until(due_s: float) -> None:
+    await asyncio.sleep(max(0.0, due_s - _now_s()))  # 0 still lets the others run
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _refusal(error: InvalidStatus) -> str:
+    """The status and, where the server says it in JSON, the reason."""
+    response = error.response
+    try:
+        info = json.loads(response.body or b"")["info"]
+    except (ValueError, TypeError, KeyError):
+        info = response.reason_phrase
+    return f"HTTP {response.status_code}: {info}"
