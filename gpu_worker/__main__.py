@@ -23,6 +23,9 @@ CUDA_BATCH: Final = 16
 CPU_BATCH: Final = 4
 """On a CPU a batch costs nearly as much per window as a window alone, and makes others wait."""
 MAX_CPU_THREADS: Final = 8
+CORES_FOR_OTHERS: Final = 1
+"""Beam search and frontends run beside the model. A thread of a parallel region that has to wait
+for a core makes all others wait with it: one thread too many costs far more than one too few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,8 @@ def main(child: Child) -> None:
 
 def _build(child: Child, settings: WorkerSettings) -> Worker:
     device = choose_device(settings.device, child.index)
-    torch.set_num_threads(min(len(os.sched_getaffinity(0)), MAX_CPU_THREADS))
+    cores = len(os.sched_getaffinity(0)) - CORES_FOR_OTHERS
+    torch.set_num_threads(max(1, min(cores, MAX_CPU_THREADS)))
     spec = ModelSpec.load(Path(settings.model))
     geometry = child.plane.geometry
     mine = range(child.index, geometry.slots, geometry.workers)

@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 import torch
 
 from gpu_worker.acoustic.load import load_model
+from gpu_worker.decoder import ALPHA, BETA
 from gpu_worker.decoding import LanguageModel, LanguageModelError
 from gpu_worker.device import DeviceError, choose_device
 from gpu_worker.stepper import make_stepper
@@ -68,7 +69,7 @@ def _model(directory: str, device_name: str) -> str:
 
 
 def _language_model(path: Path) -> str:
-    LanguageModel.load(path)
+    LanguageModel.load(path, ALPHA, BETA)
     return f"{path} loads"
 
 

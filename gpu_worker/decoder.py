@@ -11,6 +11,7 @@ import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from gpu_worker.decoding import (
     BeamSearch,
@@ -26,6 +27,11 @@ from models.spec import ModelSpec, ModelSpecError
 from shm.child import ROUND_TIMEOUT_MS, Child, run_child
 from shm.decoder_slot import DecoderSlot
 from shm.process_line import ProcessLine
+
+ALPHA: Final = 0.5
+"""Weight of the language model, over natural logarithms."""
+BETA: Final = 1.5
+"""What each word adds to the score; both are pyctcdecode's defaults."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,7 @@ def _search_factory(spec: ModelSpec, settings: DecoderSettings) -> Callable[[], 
     """A maker of searches over one language model, which the slots share."""
     vocabulary = Vocabulary(spec.vocabulary, spec.blank)
     path = settings.language_model
-    language_model = LanguageModel.load(Path(path)) if path is not None else None
+    language_model = LanguageModel.load(Path(path), ALPHA, BETA) if path is not None else None
     search = {"incremental": BeamSearch, "pyctcdecode": ReferenceSearch}[settings.search]
     return lambda: search(vocabulary, settings.beam_size, language_model)
 

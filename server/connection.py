@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 from websockets.datastructures import Headers
 from websockets.exceptions import PayloadTooBig
@@ -67,8 +67,7 @@ class Connection(asyncio.Protocol):
     # -- called by the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclasses
         self._timer = self._loop.call_later(HANDSHAKE_TIMEOUT_S, self._transport.abort)
 
     def data_received(self, data: bytes) -> None:

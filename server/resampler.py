@@ -19,8 +19,11 @@ rates in Hz             FFT blocks    variable-rate (used)
 ======================  ============  =====================
 
 Both give bit-identical samples however the audio is cut into messages. The variable-rate engine's
-noise and images are below -105 dB, at the floor of 16-bit audio; its pass band ends at 0.46 of the
-lower rate (-1.3 dB), and what lies beyond the upper band's edge by 4% is gone.
+noise and images are below -105 dB, under the floor of 16-bit audio. Upwards, 3600 of 4000 Hz pass
+untouched and 3700 Hz with -1.3 dB; downwards the band is flat to 99% of its edge, what lies 4%
+above the edge is gone (-120 dB), and the audio comes out 0.5 ms (to 8 kHz: 1 ms) late. python-soxr
+has this engine from 1.1 on and calls it experimental; the tests hold it to cuts, lengths, level
+and delay.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ same audio gives the same numbers. The field calls this buffered streaming.
     encoder    two convolutions (the second halves the rate), sinusoids from the window's start,
                4 transformer layers of width 384 (Radford et al., 2022)
     joined     layer 3 beside the normalised layer 4, two neighbours stacked: 1536 wide, 40 ms
-    head       5 blocks of depth-wise convolution (11 frames back, 1 ahead) and feed-forward
+    head       5 blocks of depth-wise convolution (11 frames back, 1 ahead) and feed-forward, over the
+               chunk's frames and those that they see through the convolutions
 """
 
 from __future__ import annotations
@@ -37,7 +38,10 @@ class WhisperCtc(nn.Module):
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
         mel_frames = (spec.window_samples - 2 * spec.margin_samples) // HOP_SAMPLES + 1
-        self.chunk = slice(spec.left_frames, spec.left_frames + spec.chunk_frames)
+        self.seen_by_chunk = slice(
+            spec.left_frames - HEAD_BLOCKS * PAST_FRAMES,
+            spec.left_frames + spec.chunk_frames + HEAD_BLOCKS * FUTURE_FRAMES,
+        )
         self.margin_samples = spec.margin_samples
         self.mel_frames = mel_frames
         self.features = LogMel()
@@ -55,7 +59,9 @@ class WhisperCtc(nn.Module):
         first: torch.Tensor,  # noqa: ARG002 - nor to reset
     ) -> torch.Tensor:
         """See `AcousticModel.step`."""
-        return self.log_probs(self.masked_features(pcm, span))[:, self.chunk]
+        joined = self.encoder(self.masked_features(pcm, span))
+        logits: torch.Tensor = self.head(joined[:, self.seen_by_chunk])
+        return logits.log_softmax(-1)
 
     def masked_features(self, pcm: torch.Tensor, span: torch.Tensor) -> torch.Tensor:
         """(batch, 80, mel_frames), with frames that are not centred in ``span`` set to silence.
@@ -67,11 +73,6 @@ class WhisperCtc(nn.Module):
         begin, end = ((span - self.margin_samples) // HOP_SAMPLES).unbind(1)
         inside = (self.mel_index >= begin[:, None]) & (self.mel_index < end[:, None])
         return torch.where(inside[:, None, :], mel, SILENCE)
-
-    def log_probs(self, mel: torch.Tensor) -> torch.Tensor:
-        """(batch, 80, mel_frames) -> (batch, mel_frames / 4, vocabulary)."""
-        logits: torch.Tensor = self.head(self.encoder(mel))
-        return logits.log_softmax(-1)
 
 
 class Encoder(nn.Module):
@@ -119,7 +120,7 @@ class EncoderLayer(nn.Module):
 
 
 class Head(nn.Module):
-    """Encoder output (batch, t, 1536) -> logits (batch, t, vocabulary)."""
+    """Encoder output (batch, t, 1536) -> logits (batch, t - 60, vocabulary)."""
 
     def __init__(self, vocabulary_size: int) -> None:
         super().__init__()
@@ -138,7 +139,11 @@ class Head(nn.Module):
 
 
 class HeadBlock(nn.Module):
-    """Depth-wise convolution over time, then a feed-forward layer, both residual."""
+    """Depth-wise convolution over time, then a feed-forward layer, both residual.
+
+    (batch, t, 384) -> (batch, t - 12, 384): the convolution is not padded, so the frames at both
+    ends serve as its context only.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -149,7 +154,7 @@ class HeadBlock(nn.Module):
         self.f2 = nn.Linear(2 * WIDTH, WIDTH)
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        padded = F.pad(self.ln1(hidden).transpose(1, 2), (PAST_FRAMES, FUTURE_FRAMES))
-        hidden = hidden + F.silu(self.conv(padded)).transpose(1, 2)
+        mixed = F.silu(self.conv(self.ln1(hidden).transpose(1, 2))).transpose(1, 2)
+        hidden = hidden[:, PAST_FRAMES:-FUTURE_FRAMES] + mixed
         fed: torch.Tensor = self.f2(F.silu(self.f1(self.ln2(hidden))))
         return hidden + fed

@@ -3,13 +3,11 @@
 The search is pyctcdecode 0.5.0's `BeamSearchDecoderCTC.decode` with default parameters: the prefix
 beam search of Hannun et al. (2014, arXiv 1408.2873), words scored by KenLM as they are completed,
 unfinished ones by whether any known word begins so. Per frame: extend all beams by all likely
-tokens, merge equal ones, add the language model, prune. Here beams are NumPy arrays, spellings are
+tokens, merge equal ones, add the language model, prune. Here beams are NumPy columns, spellings are
 hashes, and frames without speech cost next to nothing: once all beams end in a blank, a frame in
-which nothing but the blank is likely moves all scores alike.
+which only the blank is likely moves all scores alike.
 
-A beam is (sentence of completed words, spelling of the unfinished word, last token or blank). Where
-beams tie, pyctcdecode's order decides, so its order of visiting tokens and beams is kept.
-
+Where beams tie, pyctcdecode's order decides, so its order of visiting tokens and beams is kept.
 Bounded by beam_size beams, and by the segment's frames for what they point to (`token_paths`,
 `sentences`); `reset` drops it all.
 """
@@ -22,36 +20,39 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gpu_worker.decoding.beams import Beams, Identities, first_beams
 from gpu_worker.decoding.hypothesis import FrameHypothesis
 from gpu_worker.decoding.language_model import LanguageModel
 from gpu_worker.decoding.log_probs import renormalised
-from gpu_worker.decoding.sentences import EMPTY, Sentences
-from gpu_worker.decoding.spelling_hash import Hashes
-from gpu_worker.decoding.token_paths import ROOT, TokenPaths
+from gpu_worker.decoding.merging import first_of_each, merge
+from gpu_worker.decoding.sentences import Sentences
+from gpu_worker.decoding.spelling_hash import Hashes, beam_keys
+from gpu_worker.decoding.token_paths import TokenPaths
+from gpu_worker.decoding.token_table import TokenTable
 from gpu_worker.decoding.vocabulary import Vocabulary
+from gpu_worker.decoding.word_times import hypothesis
 
 MAX_BEAM_SIZE: Final = 2000
-TOKEN_MIN_LOG_PROB: Final = np.float32(-5.0)  # pyctcdecode's defaults
+TOKEN_MIN_LOG_PROB: Final = np.float32(-5.0)  # both limits are pyctcdecode's defaults
 BEAM_PRUNE_LOG_PROB: Final = -10.0
 
 
-class _Beams(NamedTuple):
-    """The beams of one frame, best first, as columns."""
+class _Extended(NamedTuple):
+    """Every beam extended by every likely token: (tokens, beams), but `tokens` itself."""
 
-    sentence: NDArray[np.int32]
-    part: Hashes  # spelling of the unfinished word
-    length: NDArray[np.int32]  # of the unfinished word, in characters
-    last: NDArray[np.int32]  # token of the last frame, or the blank
-    score: NDArray[np.float64]  # acoustic log-probability of all alignments together
-    path: NDArray[np.int32]  # of the best alignment
-    end: NDArray[np.int32]  # frame after the last token that was not blank
-    peak: NDArray[np.float32]  # the highest log-probability of that token while it was held
+    keys: Hashes  # equal where the beams would be
+    score: NDArray[np.float64]
+    tokens: NDArray[np.intp]
+    stays: NDArray[np.bool_]  # blank or the last frame's token: the text is as it was
+    breaks: NDArray[np.bool_]  # begins a new word
+    sentence: NDArray[np.int64]
+    part: Hashes
 
 
 class BeamSearch:
-    """A `Search` with its own beams; vocabulary and language model may be shared by many.
+    """A `Search`; vocabulary and language model may be shared by many.
 
-    Raises ValueError where `beam_size` is not within 1 to 2000.
+    Raises ValueError where `beam_size` is not from 1 to 2000.
     """
 
     def __init__(
@@ -70,19 +71,11 @@ class BeamSearch:
         """Forget everything: the next frame is the first of a segment."""
         self._paths.clear()
         self._sentences.clear()
-        self._frame = 0
-        self._forced_break = False
+        self._words: dict[int, str] = {}
+        self._beams = first_beams(self._tokens.blank)
         self._all_end_in_blank = True
-        self._beams = _Beams(
-            sentence=np.array([EMPTY], np.int32),
-            part=np.zeros(1, np.uint64),
-            length=np.zeros(1, np.int32),
-            last=np.array([self._tokens.blank], np.int32),
-            score=np.zeros(1),
-            path=np.array([ROOT], np.int32),
-            end=np.zeros(1, np.int32),
-            peak=np.zeros(1, np.float32),
-        )
+        self._break_due = False
+        self._frame = 0
 
     def advance(self, log_probs: NDArray[np.float32]) -> None:
         """Take the next frames, (frames, vocabulary) natural log-probabilities; 0 frames is fine.
@@ -94,49 +87,171 @@ class BeamSearch:
         likely = rows >= TOKEN_MIN_LOG_PROB
         likely[np.arange(len(rows)), best] = True
         only_blank = (best == self._tokens.blank) & (likely.sum(axis=1) == 1)
-        for row, top, tokens, is_blank in zip(rows, best, likely, only_blank, strict=True):
+        for row, top, is_likely, is_blank in zip(rows, best, likely, only_blank, strict=True):
             if is_blank and self._all_end_in_blank:
                 self._beams = self._beams._replace(score=self._beams.score + row[top])
             else:
-                self._step(row, _visiting_order(np.flatnonzero(tokens), int(top)))
+                self._step(row, _visiting_order(np.flatnonzero(is_likely), int(top)))
                 self._all_end_in_blank = bool(is_blank)
             self._frame += 1
 
     def partial(self) -> FrameHypothesis:
         """The best beam, with an unfinished last word as far as it goes."""
-        stable = self._sentences.common_length(self._beams.sentence.tolist())
-        return self._hypothesis(0, stable)
+        stable_words = self._sentences.common_length(self._beams.sentence.tolist())
+        return self._hypothesis(0, stable_words)
 
     def final(self) -> FrameHypothesis:
         """The best hypothesis if the segment ended here, by pyctcdecode's rules for the end."""
-        beams = self._beams
-        ended = self._after_word(np.arange(len(beams.score))).tolist()
+        beams, sentences = self._beams, self._sentences
+        ended = self._completed(np.ones(len(beams.score), np.bool_)).tolist()
         first: dict[int, int] = {}
         scores: dict[int, float] = {}
         for beam, (sentence, score) in enumerate(zip(ended, beams.score.tolist(), strict=True)):
             first.setdefault(sentence, beam)
             scores[sentence] = float(np.logaddexp(scores.get(sentence, -math.inf), score))
         for sentence, beam in first.items():
-            scores[sentence] += (
-                self._sentences.ended_score(sentence)
-                if beams.length[beam]
-                else self._sentences.broken_off_score(sentence)
-            )
+            if beams.length[beam]:
+                scores[sentence] += sentences.ended_score(sentence)
+            else:
+                scores[sentence] += sentences.broken_off_score(sentence)
         best = max(scores, key=scores.__getitem__)
-        return self._hypothesis(first[best], stable=None)
+        return self._hypothesis(first[best], stable_words=None)
 
     def _step(self, row: NDArray[np.float32], tokens: NDArray[np.intp]) -> None:
         """One frame in which `tokens` are likely, to be visited in this order."""
-        candidates = self._candidates(row, tokens)
-        merged = merge(candidates.keys(self._tokens), candidates.score)
-        totals = merged.score + self._language_scores(candidates, merged.first)
-        kept = self._pruned(candidates, merged.first, totals)
-        self._follow(candidates, merged.best[kept], totals[kept] - totals[kept[0]])
+        extended = self._extended(row, tokens)
+        merged = merge(extended.keys.ravel(), extended.score.ravel())
+        alike = self._identities(extended, merged.first)
+        totals = merged.score + self._language_scores(alike)
+        kept = self._pruned(alike, totals, merged.first)
+        behind = totals[kept] - totals[kept[0]]
+        path, end, peak = self._followed(extended, merged.best[kept], row, behind)
+        self._beams = Beams(
+            *(column[kept] for column in alike), merged.score[kept], path, end, peak
+        )
 
-    def _after_word(self, beams: NDArray[np.intp]) -> NDArray[np.int32]:
-        """For each of these beams, its sentence with the unfinished word, if any, completed."""
-        columns = self._beams
-        sentences = columns.sentence[beams]
-        words = zip(beams.tolist(), sentences.tolist(), columns.part[beams].tolist(), strict=True)
-        for index, (beam, sentence, part) in enumerate(words):
-            ...
+    def _extended(self, row: NDArray[np.float32], tokens: NDArray[np.intp]) -> _Extended:
+        """All beams extended by all the tokens."""
+        beams, table = self._beams, self._tokens
+        token = tokens[:, None]
+        stays = (beams.last == token) | (token == table.blank)
+        breaks, self._break_due = table.word_breaks(tokens, stays, self._break_due)
+        sentence = np.where(breaks, self._completed(breaks.any(axis=0)), beams.sentence)
+        spelled = np.where(breaks, np.uint64(0), beams.part * table.powers[token])
+        part = np.where(stays, beams.part, spelled + table.hashes[token])
+        return _Extended(
+            keys=beam_keys(sentence, part, table.codes[token]),
+            score=beams.score + row[token],
+            tokens=tokens,
+            stays=stays,
+            breaks=breaks,
+            sentence=sentence,
+            part=part,
+        )
+
+    def _completed(self, wanted: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Each beam's sentence, with the unfinished word, if any, added where it is wanted."""
+        beams, sentences = self._beams, self._sentences
+        completed = beams.sentence.copy()
+        inside_word = (wanted & (beams.length > 0)).nonzero()[0]
+        numbers = completed[inside_word].tolist()
+        parts = beams.part[inside_word].tolist()
+        for index, (number, part) in enumerate(zip(numbers, parts, strict=True)):
+            known = sentences.find(number, part)
+            if known is None:
+                word = self._spelling(part, inside_word[index])
+                known = sentences.extend(number, part, word)
+            numbers[index] = known
+        completed[inside_word] = numbers
+        return completed
+
+    def _spelling(self, part: int, beam: np.intp) -> str:
+        """A beam's unfinished word, looked up on its path the first time."""
+        word = self._words.get(part)
+        if word is None:
+            word, _ = self._paths.word(int(self._beams.path[beam]), 0, 0.0)
+            self._words[part] = word
+        return word
+
+    def _identities(self, extended: _Extended, chosen: NDArray[np.intp]) -> Identities:
+        """Which beams the chosen candidates, counted token by token, would be."""
+        table = self._tokens
+        which, source = np.divmod(chosen, len(self._beams.score))
+        token = extended.tokens[which]
+        length = self._beams.length[source]
+        longer = np.where(extended.breaks.ravel()[chosen], 0, length) + table.lengths[token]
+        return Identities(
+            sentence=extended.sentence.ravel()[chosen],
+            part=extended.part.ravel()[chosen],
+            length=np.where(extended.stays.ravel()[chosen], length, longer),
+            last=token,
+        )
+
+    def _language_scores(self, beams: Identities) -> NDArray[np.float64] | float:
+        """What the language model adds to each."""
+        if self._model is None:
+            return 0.0
+        words = self._sentences.scores(beams.sentence)
+        return words + self._model.unfinished(beams.part, beams.length)
+
+    def _pruned(
+        self, beams: Identities, totals: NDArray[np.float64], order: NDArray[np.intp]
+    ) -> NDArray[np.intp]:
+        """Which become the next beams, best first; of equal ones the first by `order`.
+
+        Those near the best one; of these the beam_size best; of these the best among any that the
+        language model cannot tell apart from here on.
+        """
+        near = (totals >= totals.max() + BEAM_PRUNE_LOG_PROB).nonzero()[0]
+        kept = near[np.lexsort((order[near], -totals[near]))[: self._beam_size]]
+        histories = self._sentences.histories(beams.sentence[kept])
+        futures = beam_keys(histories, beams.part[kept], self._tokens.codes[beams.last[kept]])
+        return kept[first_of_each(futures)]
+
+    def _followed(
+        self,
+        extended: _Extended,
+        best: NDArray[np.intp],
+        row: NDArray[np.float32],
+        behind: NDArray[np.float64],
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
+        """Path, end and peak of the next beams, whose best alignments are the candidates `best`.
+
+        `behind` is how each beam stands against the leading one, 0 or less.
+        """
+        old, frame = self._beams, self._frame
+        which, source = np.divmod(best, len(old.score))
+        token = extended.tokens[which]
+        path, end, peak = old.path[source], old.end[source], old.peak[source]
+        breaks = extended.breaks.ravel()[best]
+        moves = (~extended.stays.ravel()[best]).nonzero()[0]
+        path[moves] = self._paths.add(
+            path[moves], token[moves], frame, breaks[moves], end[moves], peak[moves]
+        )
+        word_ends = (breaks & (old.length[source] > 0)).nonzero()[0]
+        self._sentences.completed(
+            extended.sentence.ravel()[best[word_ends]], behind[word_ends], path[word_ends]
+        )
+        log_prob = row[token]
+        peak[moves] = log_prob[moves]
+        spoken = token != self._tokens.blank
+        return (
+            path,
+            np.where(spoken, np.int32(frame + 1), end),
+            np.where(spoken, np.maximum(peak, log_prob), peak),
+        )
+
+    def _hypothesis(self, beam: int, stable_words: int | None) -> FrameHypothesis:
+        """A beam's words; None where all are stable."""
+        beams, paths = self._beams, self._paths
+        words = [paths.word_before(path) for path in self._sentences.paths(beams.sentence[beam])]
+        if beams.length[beam]:
+            words.append(
+                paths.word(int(beams.path[beam]), int(beams.end[beam]), float(beams.peak[beam]))
+            )
+        return hypothesis(words, len(words) if stable_words is None else stable_words)
+
+
+def _visiting_order(likely: NDArray[np.intp], best: int) -> NDArray[np.intp]:
+    """The likely tokens in the order in which pyctcdecode's Python set gives them."""
+    return np.array(list(set(likely.tolist()) | {best}), np.intp)

@@ -31,9 +31,7 @@ _LN_10: Final = 1.0 / math.log10(math.e)
 class LanguageModel:
     """A loaded model; read-only, so one serves all searches of a process."""
 
-    def __init__(
-        self, kenlm_model: Any, words: Iterable[str], alpha: float, beta: float
-    ) -> None:
+    def __init__(self, kenlm_model: Any, words: Iterable[str], alpha: float, beta: float) -> None:
         if not (math.isfinite(alpha) and math.isfinite(beta)):
             raise ValueError(f"alpha and beta must be finite numbers, not {alpha} and {beta}")
         self.kenlm_model = kenlm_model
@@ -56,7 +54,9 @@ class LanguageModel:
                 f"{path}: no such file; give the path of a KenLM language model, ARPA or binary"
             )
         try:
-            words = find_words(path, unigrams_path)  # also finds what KenLM would not: a cut-off end
+            words = find_words(
+                path, unigrams_path
+            )  # also finds what KenLM would not: a cut-off end
             model = kenlm.Model(str(path), _quiet())
         except (OSError, RuntimeError, ValueError, MemoryError) as error:
             raise LanguageModelError(
@@ -97,12 +97,10 @@ class LanguageModel:
         `parts` are spelling hashes, `lengths` counts of characters; 0 is no unfinished word.
         Without known words every beginning counts as unknown, as in pyctcdecode.
         """
-        penalty = np.where(
-            lengths > USUAL_WORD_LENGTH, UNKNOWN_SCORE * lengths / USUAL_WORD_LENGTH, UNKNOWN_SCORE
-        )
         unknown = lengths > 0
         if self._lexicon is not None:
             unknown &= ~self._lexicon.holds(parts)
+        penalty = np.minimum(UNKNOWN_SCORE * lengths / USUAL_WORD_LENGTH, UNKNOWN_SCORE)
         return np.where(unknown, penalty, 0.0)
 
 

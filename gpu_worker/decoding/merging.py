@@ -1,4 +1,4 @@
-"""Adding up the alignments of a frame's equal beams: group by key, sum the probabilities."""
+"""Finding a frame's equal beams by their keys: adding up their alignments, or keeping the first."""
 
 from __future__ import annotations
 
@@ -22,12 +22,26 @@ def merge(keys: Hashes, scores: NDArray[np.float64]) -> Merged:
     """Merge candidates, (n,) keys and log-probabilities; n is at least 1."""
     order = np.argsort(keys, kind="stable")
     sorted_keys, sorted_scores = keys[order], scores[order]
-    begins = np.concatenate(([True], sorted_keys[1:] != sorted_keys[:-1]))
-    starts = np.flatnonzero(begins)
+    begins = _changes(sorted_keys)
+    starts = begins.nonzero()[0]
     first = order[starts]
     highest = np.maximum.reduceat(sorted_scores, starts)
-    group = np.cumsum(begins) - 1
-    is_highest = np.flatnonzero(sorted_scores == highest[group])
+    group = begins.cumsum() - 1
+    is_highest = (sorted_scores == highest[group]).nonzero()[0]
     best = np.empty_like(first)
     best[group[is_highest]] = order[is_highest]
     return Merged(first, best, np.logaddexp.reduceat(sorted_scores, starts))
+
+
+def first_of_each(keys: Hashes) -> NDArray[np.intp]:
+    """Where each distinct key stands first, in ascending order."""
+    order = np.argsort(keys, kind="stable")
+    return np.sort(order[_changes(keys[order])])
+
+
+def _changes(sorted_keys: Hashes) -> NDArray[np.bool_]:
+    """Where a run of equal keys begins."""
+    begins = np.empty(len(sorted_keys), np.bool_)
+    begins[0] = True
+    np.not_equal(sorted_keys[1:], sorted_keys[:-1], out=begins[1:])
+    return begins

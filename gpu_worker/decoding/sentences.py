@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_worker.decoding.language_model import KenlmState, LanguageModel
-from gpu_worker.decoding.spelling_hash import Hashes, mixed
 from gpu_worker.decoding.token_paths import ROOT
 
 EMPTY: Final = 0  # the sentence without words; children always have higher numbers than parents
@@ -38,24 +37,24 @@ class Sentences:
         self._memory = max(1, language_model.order - 1) if language_model else 1
         self._start = language_model.start() if language_model else None
         self._scores = np.zeros(_FIRST_CAPACITY)
-        self._histories = np.zeros(_FIRST_CAPACITY, np.uint64)
+        self._histories = np.zeros(_FIRST_CAPACITY, np.int64)
         self.clear()
 
     def clear(self) -> None:
         """Forget all sentences, KenLM's states among them."""
         self._entries = [_Sentence(EMPTY, 0, (), 0.0, self._start)]
         self._numbers: dict[tuple[int, int], int] = {}
-        self._history_codes: dict[tuple[str, ...], np.uint64] = {(): np.uint64(0)}
+        self._history_numbers: dict[tuple[str, ...], int] = {(): 0}
         # When the last word was completed: how the beam stood against the best, and its path.
         self._margins = [-np.inf]
         self._paths = [ROOT]
 
-    def scores(self, sentences: NDArray[np.int32]) -> NDArray[np.float64]:
+    def scores(self, sentences: NDArray[np.int64]) -> NDArray[np.float64]:
         """The language model's weighted score of each, without an end of sentence."""
         return self._scores[sentences]
 
-    def histories(self, sentences: NDArray[np.int32]) -> Hashes:
-        """A code for each, equal where the same words bear on the scores of all words to come."""
+    def histories(self, sentences: NDArray[np.int64]) -> NDArray[np.int64]:
+        """A number for each, equal where the same words bear on the scores of words to come."""
         return self._histories[sentences]
 
     def find(self, sentence: int, word_hash: int) -> int | None:
@@ -75,7 +74,9 @@ class Sentences:
             self._histories = np.resize(self._histories, 2 * number)
         last_words = (*before.last_words, word)[-self._memory :]
         self._scores[number] = score
-        self._histories[number] = self._history_code(last_words)
+        self._histories[number] = self._history_numbers.setdefault(
+            last_words, len(self._history_numbers)
+        )
         self._entries.append(_Sentence(sentence, before.length + 1, last_words, log10, state))
         self._margins.append(-np.inf)
         self._paths.append(ROOT)
@@ -102,15 +103,23 @@ class Sentences:
         log10 += self._model.end_log10(state)
         return float(self._scores[sentence]) + self._model.weighted(log10)
 
-    def completed(self, sentence: int, margin: float, path: int) -> None:
-        """Note that a beam `margin` behind the best completed the last word along `path`.
+    def completed(
+        self,
+        sentences: NDArray[np.int64],
+        margins: NDArray[np.float64],
+        paths: NDArray[np.int32],
+    ) -> None:
+        """Note beams that have completed their sentences' last words, and along which paths.
 
-        The beam that stood best tells the word's times. They are settled once all beams contain
-        the sentence: nothing can complete it again.
+        `margins` are their scores less the leading beam's. The beam that stood best tells a word's
+        times. They are settled once all beams contain the sentence: nothing completes it again.
         """
-        if margin > self._margins[sentence]:
-            self._margins[sentence] = margin
-            self._paths[sentence] = path
+        for sentence, margin, path in zip(
+            sentences.tolist(), margins.tolist(), paths.tolist(), strict=True
+        ):
+            if margin > self._margins[sentence]:
+                self._margins[sentence] = margin
+                self._paths[sentence] = path
 
     def paths(self, sentence: int) -> list[int]:
         """For each word, the path that tells its times; the first word first."""
@@ -131,10 +140,3 @@ class Sentences:
             while negated and -negated[0] == highest:
                 heappop(negated)
         return self._entries[highest].length
-
-    def _history_code(self, words: tuple[str, ...]) -> np.uint64:
-        code = self._history_codes.get(words)
-        if code is None:
-            code = mixed(np.array([len(self._history_codes)], np.uint64))[0]
-            self._history_codes[words] = code
-        return code

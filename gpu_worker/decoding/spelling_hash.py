@@ -12,7 +12,7 @@ for one with a chance near 2 ** -64 a pair: below one in a million for the wides
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +20,20 @@ from numpy.typing import NDArray
 Hashes = NDArray[np.uint64]
 
 _BASE: Final = np.uint64(0x9E3779B97F4A7C15)
+_OWNER: Final = np.uint64(0xC2B2AE3D27D4EB4F)
 
 
-def mixed(numbers: Hashes) -> Hashes:
-    """Scatter small numbers over 64 bits, one to one (the finaliser of splitmix64, Steele 2014)."""
-    z = (numbers + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+def scattered(numbers: NDArray[Any]) -> Hashes:
+    """Small numbers scattered over 64 bits, one to one (the finaliser of splitmix64, 2014)."""
+    z = (numbers.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
+
+
+def beam_keys(owners: NDArray[np.int64], parts: Hashes, token_codes: Hashes) -> Hashes:
+    """One hash for each beam: an owner's number, a spelling and a token."""
+    return owners.view(np.uint64) * _OWNER + parts + token_codes
 
 
 def spelling_hashes(spellings: Sequence[str]) -> Hashes:
@@ -57,12 +63,12 @@ def _prefixes(words: Sequence[str]) -> Iterator[tuple[NDArray[np.intp], Hashes]]
     """For length 1, 2, ..: which words have so many characters, and the hashes of those."""
     lengths = np.array([len(word) for word in words], np.intp)
     starts = np.cumsum(lengths) - lengths
-    characters = np.frombuffer("".join(words).encode("utf-32-le"), np.uint32).astype(np.uint64)
-    codes = mixed(characters)
+    characters = np.frombuffer("".join(words).encode("utf-32-le"), np.uint32)
+    added = scattered(characters)
     alive = np.arange(len(words))
     hashes = np.zeros(len(words), np.uint64)
     for position in range(int(lengths.max(initial=0))):
         longer = lengths[alive] > position
         alive = alive[longer]
-        hashes = hashes[longer] * _BASE + codes[starts[alive] + position]
+        hashes = hashes[longer] * _BASE + added[starts[alive] + position]
         yield alive, hashes

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_worker.decoding.spelling_hash import mixed, spelling_hashes, spelling_powers
+from gpu_worker.decoding.spelling_hash import scattered, spelling_hashes, spelling_powers
 from gpu_worker.decoding.vocabulary import Vocabulary
+
+_AFTER_CHARACTERS: Final = 1 << 32  # no token shares its code with a character
 
 
 class TokenTable:
@@ -19,7 +23,7 @@ class TokenTable:
         self.hashes = spelling_hashes(spellings)
         self.powers = spelling_powers(spellings)
         self.lengths = np.array([len(spelling) for spelling in spellings], np.int32)
-        self.codes = mixed(np.arange(self.width, dtype=np.uint64))
+        self.codes = scattered(np.arange(self.width) + _AFTER_CHARACTERS)
         self._opens_word = np.array(vocabulary.opens_word)
         self._closes_word = vocabulary.closes_word
         self._any_closes_word = any(vocabulary.closes_word)

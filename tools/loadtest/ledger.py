@@ -24,13 +24,14 @@ gap before the end
 Which final answers `done`? The server sends exactly one for it, in order, but may have found an
 endpoint by itself a moment earlier, whose final then also arrives after `done` was sent. Therefore:
 
-1. The first final after `done` is taken for the answer. If it has no words it is the answer for
-   certain, for nothing but `done` makes a server send an empty final. Otherwise the turn is settled
-   once SETTLE_S have passed without another final; each one that comes takes the place of the one
-   before, so the latency is that of the last.
+1. The first final after `done` is taken for the answer, and each one that follows within SETTLE_S
+   of the one before takes its place, so the latency is that of the last. Then the turn is settled
+   and the next clip starts.
 2. A final that comes later still, when the next clip is already being played, belongs to the
    settled turn if its words end before the next clip's first sample, or if it has no words and the
    next `done` is not sent. It moves that turn's answer to its own, late, arrival.
+3. An empty final is the answer for certain, for nothing but `done` makes a server send one. Another
+   empty one after it answers nothing and is counted as a repeated response.
 
 So a slow answer is never counted as a fast one. What cannot be told from outside: an endpoint's
 final that arrives just after `done`, while the true answer never comes, passes as the answer.
@@ -94,7 +95,7 @@ class StreamLedger:
         """From when on no other final is expected for the current turn, which is answered."""
         turn = self._turns[-1]
         assert turn.answer_s is not None
-        return turn.answer_s + (SETTLE_S if turn.finals[-1].words else 0.0)
+        return turn.answer_s + SETTLE_S
 
     def give_up(self) -> None:
         """The current turn's `done` has waited for its final too long, or can wait no longer."""

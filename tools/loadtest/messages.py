@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+LONGEST_STREAM_MS: Final = 1e12
 
 
 class MalformedMessageError(ValueError):
@@ -48,7 +50,7 @@ def parse_message(raw: str | bytes) -> Hypothesis | Notice:
         raise MalformedMessageError("a binary message")
     try:
         fields = json.loads(raw)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise MalformedMessageError("not JSON") from error
     if not isinstance(fields, dict):
         raise MalformedMessageError("not a JSON object")
@@ -82,6 +84,8 @@ def _text(fields: dict[str, Any], key: str) -> str:
 
 def _milliseconds(fields: dict[str, Any], key: str) -> float:
     value = fields.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise MalformedMessageError(f"{key} is not a time in milliseconds")
+    if not 0 <= value < LONGEST_STREAM_MS:  # not a number fails this too
         raise MalformedMessageError(f"{key} is not a time in milliseconds")
     return value

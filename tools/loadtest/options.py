@@ -111,14 +111,14 @@ def _parser() -> argparse.ArgumentParser:
     bounds = Bounds()
     parser = _OneLineParser(
         prog="loadtest",
-        description="Plays speech to a real-time speech server over many connections at once, in "
+        description="Plays speech to a real-time speech server over many connections at once, in\n"
         "real time, and checks that its answers come back in time and none is lost.",
         epilog=f"{EXIT_STATUSES}\n\n{EXAMPLES}",
         formatter_class=_HelpFormatter,
     )
     add = parser.add_argument_group("the load").add_argument
     add("--streams", type=_count, default=6, metavar="N", help="connections at the same time")
-    add("--url", default="ws://localhost:4444", help="the server")
+    add("--url", default="ws://localhost:4444", help="the server, ws:// or wss://")
     add(
         "--duration",
         type=_positive,

@@ -24,6 +24,7 @@ _COLOURS: Final = {
     Metric.SEND_LATENESS: "#E69F00",
 }
 _OVER_TIME: Final = (Metric.DONE_FINAL, Metric.LAG, Metric.PARTIAL_GAP)
+_BOUND_STYLE: Final = {"linestyle": ":", "linewidth": 1.5}
 _LEAST_MS: Final = 0.1
 """The logarithmic axes begin here; smaller values are drawn at it."""
 
@@ -52,19 +53,19 @@ def _draw_distributions(axes: Any, run: Run) -> None:
                 color=_COLOURS[metric],
                 label=f"{metric.label} ({ordered.size})",
             )
-    for metric, limit_ms in _limits(run):
-        axes.axvline(limit_ms, color=_COLOURS[metric], linestyle=":", linewidth=1.5)
+    for metric, what, limit_ms in _limits(run):
+        axes.axvline(limit_ms, color=_COLOURS[metric], label=what, **_BOUND_STYLE)
     axes.axhline(99, color="0.6", linewidth=0.8)
     axes.text(0.995, 98, "p99", transform=axes.get_yaxis_transform(), ha="right", va="top")
     axes.set(
-        title="Distribution of latencies (dotted: bounds)",
-        xlabel="milliseconds",
-        ylabel="% of values at most this long",
+        title="Distribution of latencies",
+        xlabel="latency (ms)",
+        ylabel="values at most this long (%)",
         xscale="log",
         ylim=(0, 101),
     )
-    axes.grid(True, which="major", alpha=0.3)
-    axes.legend(loc="upper left", title="latency (values)")
+    axes.xaxis.set_major_formatter("{x:g}")
+    _frame(axes)
 
 
 def _draw_timeline(axes: Any, run: Run) -> None:
@@ -75,35 +76,41 @@ def _draw_timeline(axes: Any, run: Run) -> None:
             at_s,
             _visible(run.tally, metric),
             linestyle="none",
-            marker=".",
-            alpha=0.7,
+            marker="o",
+            markersize=4,
+            alpha=0.6,
             color=_COLOURS[metric],
             label=metric.label,
         )
-    for metric, limit_ms in _limits(run):
-        axes.axhline(limit_ms, color=_COLOURS[metric], linestyle=":", linewidth=1.5)
+    for metric, what, limit_ms in _limits(run):
+        axes.axhline(limit_ms, color=_COLOURS[metric], label=what, **_BOUND_STYLE)
     lost_s = [turn.schedule.done_due_s - started_s for turn in run.tally.turns if turn.lost]
     for number, at in enumerate(lost_s):
         axes.axvline(at, color="black", linewidth=1, label=None if number else "lost final")
     axes.set(
-        title="Latencies over the run, at their arrival (dotted: bounds)",
-        xlabel="seconds since the start",
-        ylabel="milliseconds",
+        title="Latencies over the run",
+        xlabel="arrival, since the start of the run (s)",
+        ylabel="latency (ms)",
         yscale="log",
         xlim=(0, max(1.0, run.tally.ended_s - started_s)),
     )
+    axes.yaxis.set_major_formatter("{x:g}")
+    _frame(axes)
+
+
+def _frame(axes: Any) -> None:
     axes.grid(True, which="major", alpha=0.3)
-    axes.legend(loc="lower right")
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0, frameon=False)
 
 
 def _visible(tally: Tally, metric: Metric) -> Any:
     return np.maximum(np.array(tally.measured(metric).values_ms), _LEAST_MS)
 
 
-def _limits(run: Run) -> list[tuple[Metric, float]]:
+def _limits(run: Run) -> list[tuple[Metric, str, float]]:
     bounds = run.options.bounds
     return [
-        (Metric.DONE_FINAL, bounds.done_final_ms),
-        (Metric.LAG, bounds.lag_ms),
-        (Metric.PARTIAL_GAP, bounds.partial_gap_ms),
+        (Metric.DONE_FINAL, "bound: done to final, p99", bounds.done_final_ms),
+        (Metric.LAG, "bound: partial lag, p99", bounds.lag_ms),
+        (Metric.PARTIAL_GAP, "bound: any gap", bounds.partial_gap_ms),
     ]

@@ -13,7 +13,7 @@ from typing import Any
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
-WORD_MS = 300
+WORD_MS = 150
 """It hears one word, "word", in every so many milliseconds of audio."""
 
 
@@ -22,7 +22,7 @@ class Behaviour:
     """A correct server by default."""
 
     rate_hz: int = 8000
-    partial_every_ms: int = 200
+    partial_every_ms: int = 100
     says_ready: bool = True
     refuses: bool = False
     loses_finals: bool = False

@@ -17,9 +17,10 @@ import pytest
 import soundfile
 
 from tests.tools.loadtest.fake_server import Behaviour, FakeServer
+from tools.loadtest import ledger, schedule
 from tools.loadtest.cli import main
 
-CLIP_S = 0.7
+CLIP_S = 0.4
 CLIP_WORDS = "word word"  # what the fake server hears in it
 LoadTest = Callable[..., tuple[int, dict[str, Any]]]
 
@@ -31,6 +32,13 @@ def audio(tmp_path: Path) -> Path:
     soundfile.write(folder / "clip.wav", np.zeros(int(8000 * CLIP_S), np.int16), 8000)
     (folder / "transcripts.tsv").write_text(f"clip.wav\t{CLIP_WORDS}\n")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing here is about pauses."""
+    monkeypatch.setattr(schedule, "CHUNK_CYCLE_S", 0.05)
+    monkeypatch.setattr(ledger, "SETTLE_S", 0.1)
 
 
 @pytest.fixture
@@ -59,7 +67,7 @@ def test_a_correct_server_passes(
 ) -> None:
     picture = tmp_path / "run.png"
     status, document = loadtest(
-        Behaviour(), "--duration", "2.1", "--max-wer", "5", "--plot", str(picture)
+        Behaviour(), "--duration", "1.2", "--max-wer", "5", "--plot", str(picture)
     )
     assert missed(document) == []
     assert status == 0
@@ -95,7 +103,7 @@ def test_partials_off_schedule_fail(loadtest: LoadTest) -> None:
 
 
 def test_lagging_partials_fail(loadtest: LoadTest) -> None:
-    status, document = loadtest(Behaviour(partial_every_ms=500), "--max-lag-ms", "0.001")
+    status, document = loadtest(Behaviour(partial_every_ms=250), "--max-lag-ms", "0.001")
     assert status == 1
     assert missed(document) == ["partial lag p99 (ms)"]
 
@@ -172,7 +180,10 @@ def test_a_lost_connection_loses_its_final(loadtest: LoadTest) -> None:
     assert document["lost_finals"] == 2
 
 
-def test_the_answer_after_an_endpoint_final_is_the_one_that_counts(loadtest: LoadTest) -> None:
+def test_the_answer_after_an_endpoint_final_is_the_one_that_counts(
+    loadtest: LoadTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "SETTLE_S", 2)  # here the pause matters
     behaviour = Behaviour(endpoint_after_done=True, final_delay_s=0.2)
     status, document = loadtest(behaviour)
     assert status == 0
@@ -207,7 +218,7 @@ def test_what_is_sent(audio: Path, rate_hz: int, query: str, full_bytes: int) ->
         main([*options, "--url", server.url, "--audio", str(audio), "--sample-rate", str(rate_hz)])
     assert server.requests == [query]
     *full, last = server.message_bytes
-    assert full == [full_bytes] * 5
+    assert full == [full_bytes] * 3
     assert sum(full) + last == 2 * CLIP_S * rate_hz
 
 

@@ -1,0 +1,71 @@
+"""``make bench``: starts a server on this machine and prints the figures of docs/LOG.md again.
+
+Decoder cost side by side, then accuracy through the WebSocket over the bundled clips at 16 and
+8 kHz, then the load test: one after the other, because two cores cannot measure two things.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+CLIPS = Path(__file__).parent.parent / "tools" / "loadtest" / "audio" / "transcripts.jsonl"
+
+
+def main() -> int:
+    """Runs the benchmarks; the exit status of the load test."""
+    run("bench.decoder")
+    port = free_port()
+    server = subprocess.Popen(
+        [sys.executable, "-m", "server.cli", "serve", "--port", str(port), "--intermed-partials"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_for_banner(server)
+        url = f"ws://localhost:{port}"
+        for rate_hz in ("16000", "8000"):
+            run("bench.accuracy", str(CLIPS), "--url", url, "--sample-rate", rate_hz)
+        return run("tools.loadtest", "--streams", "6", "--url", url)
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def run(module: str, *arguments: str) -> int:
+    """Runs a module to its end and returns its exit status."""
+    print(f"\n# {module} {' '.join(arguments)}", flush=True)
+    return subprocess.run([sys.executable, "-m", module, *arguments], check=False).returncode
+
+
+def free_port() -> int:
+    """A port that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_for_banner(server: subprocess.Popen[str]) -> None:
+    """Returns once the server says that it is ready; echoes what it says from then on."""
+    assert server.stderr is not None
+    for line in server.stderr:
+        print(line, end="")
+        if "is ready" in line:
+            threading.Thread(target=echo, args=(server,), daemon=True).start()
+            return
+    raise SystemExit("the server did not start")
+
+
+def echo(server: subprocess.Popen[str]) -> None:
+    """Passes on the server's log."""
+    assert server.stderr is not None
+    for line in server.stderr:
+        print(line, end="")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""pyctcdecode itself behind the `Search` protocol: slow, and what `BeamSearch` is measured against.
+
+It has no state between chunks, so every partial and final decodes the segment from its start.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpu_worker.decoding.hypothesis import FrameHypothesis
+from gpu_worker.decoding.language_model import LanguageModel
+from gpu_worker.decoding.log_probs import renormalised
+from gpu_worker.decoding.token_paths import Timing
+from gpu_worker.decoding.vocabulary import Vocabulary
+from gpu_worker.decoding.word_times import hypothesis
+
+
+class ReferenceSearch:
+    """A `Search`. Raises ModuleNotFoundError where pyctcdecode is not installed.
+
+    Two things pyctcdecode does not tell are made up for: no word of a partial is called stable, and
+    a word's confidence is that of the most likely tokens between its first frame and its last.
+    """
+
+    def __init__(
+        self, vocabulary: Vocabulary, beam_size: int, language_model: LanguageModel | None
+    ) -> None:
+        from pyctcdecode.alphabet import Alphabet  # noqa: PLC0415  (optional at run time)
+        from pyctcdecode.decoder import BeamSearchDecoderCTC  # noqa: PLC0415
+
+        self._decoder = BeamSearchDecoderCTC(
+            Alphabet(list(vocabulary.labels), vocabulary.word_pieces),
+            None if language_model is None else _as_pyctcdecode(language_model),
+        )
+        self._beam_size = beam_size
+        self._blank = vocabulary.blank
+        self._width = len(vocabulary.tokens)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: the next frame is the first of a segment."""
+        self._log_probs = np.zeros((0, self._width), np.float32)
+
+    def advance(self, log_probs: NDArray[np.float32]) -> None:
+        """Keep the next frames, (frames, vocabulary) natural log-probabilities.
+
+        Raises ValueError for another shape or for NaN.
+        """
+        renormalised(log_probs, self._width)
+        self._log_probs = np.concatenate([self._log_probs, np.asarray(log_probs, np.float32)])
+
+    def partial(self) -> FrameHypothesis:
+        """What pyctcdecode would give if the segment ended here."""
+        return self._decoded(stable=False)
+
+    def final(self) -> FrameHypothesis:
+        """What pyctcdecode gives for the segment."""
+        return self._decoded(stable=True)
+
+    def _decoded(self, *, stable: bool) -> FrameHypothesis:
+        if not len(self._log_probs):
+            return FrameHypothesis((), 0.0)
+        # With pruned history, as in pyctcdecode's decode(), which gives no frames.
+        best = self._decoder.decode_beams(
+            self._log_probs, beam_width=self._beam_size, prune_history=True
+        )[0]
+        words = [(word, self._timing(start, end)) for word, (start, end) in best[2]]
+        return hypothesis(words, len(words) if stable else 0)
+
+    def _timing(self, start: int, end: int) -> Timing:
+        frames = self._log_probs[start:end]
+        spoken = frames[frames.argmax(axis=1) != self._blank]
+        tokens = spoken if len(spoken) else np.delete(frames, self._blank, axis=1)
+        return Timing(start, end, float(tokens.max(axis=1).sum()), len(tokens))
+
+
+@lru_cache(maxsize=1)
+def _as_pyctcdecode(model: LanguageModel) -> Any:
+    """The same model in pyctcdecode's class; its tree of known words takes seconds, so one only."""
+    from pyctcdecode.language_model import LanguageModel as Scorer  # noqa: PLC0415
+
+    return Scorer(model.kenlm_model, model.words or None, alpha=model.alpha, beta=model.beta)

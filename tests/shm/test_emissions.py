@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from shm.emissions import Emission, SegmentEnd, read_emission, write_emission
+from shm.layout import LINE_BYTES
+from tests.shm.planes import SMALL, emission
+
+u64 = st.integers(0, 2**64 - 1)
+emissions = st.builds(
+    Emission,
+    epoch=u64,
+    segment=u64,
+    segment_start_sample=u64,
+    first_frame=u64,
+    covered_sample=u64,
+    end=st.sampled_from(SegmentEnd),
+    next_sample=u64,
+    next_mark=u64,
+    has_speech=st.booleans(),
+    log_probs=arrays(
+        np.float32, st.tuples(st.integers(0, 4), st.just(5)), elements=st.floats(-1e30, 0, width=32)
+    ),
+)
+
+
+def record() -> memoryview:
+    return memoryview(bytearray(SMALL.emission_record_bytes))
+
+
+@given(written=emissions, index=u64)
+def test_a_record_reads_as_it_was_written(written: Emission, index: int) -> None:
+    buffer = record()
+    write_emission(buffer, index, written)
+    found = read_emission(buffer, index)
+    for field in fields(Emission):
+        if field.name != "log_probs":
+            assert getattr(found, field.name) == getattr(written, field.name), field.name
+    assert found.log_probs.shape == written.log_probs.shape
+    assert np.array_equal(found.log_probs, written.log_probs)
+
+
+def test_a_whole_chunk_of_any_model_fits_its_record() -> None:
+    wide = replace(SMALL, chunk_frames=7, vocabulary_size=1025)
+    buffer = memoryview(bytearray(wide.emission_record_bytes))
+    log_probs = np.full((7, 1025), -1.5, np.float32)
+    write_emission(buffer, 0, replace(emission(), log_probs=log_probs))
+    assert np.array_equal(read_emission(buffer, 0).log_probs, log_probs)
+
+
+def test_log_probabilities_of_any_stride_are_written_in_order() -> None:
+    buffer = record()
+    strided = np.arange(40, dtype=np.float32).reshape(5, 8).T[:4]
+    write_emission(buffer, 0, replace(emission(), log_probs=strided))
+    assert np.array_equal(read_emission(buffer, 0).log_probs, strided)
+
+
+def test_what_is_read_is_a_view_of_the_record() -> None:
+    buffer = record()
+    write_emission(buffer, 3, emission())
+    found = read_emission(buffer, 3)
+    buffer[LINE_BYTES:] = bytes(len(buffer) - LINE_BYTES)
+    assert not found.log_probs.any()
+
+
+def test_a_record_of_another_index_is_our_mistake() -> None:
+    buffer = record()
+    write_emission(buffer, 3, emission())
+    with pytest.raises(AssertionError, match="its own index"):
+        read_emission(buffer, 3 + SMALL.emission_records)
+
+
+def test_more_frames_than_a_chunk_do_not_run_into_the_next_record() -> None:
+    with pytest.raises(ValueError, match="buffer"):
+        write_emission(record(), 0, emission(frames=40))

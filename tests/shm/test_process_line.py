@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from shm.plane import Plane
+from shm.process_line import ProcessLine, ProcessState
+
+
+def test_a_line_nobody_wrote_is_absent(plane: Plane) -> None:
+    line = ProcessLine(plane, plane.layout.worker_process(0))
+    assert (line.state, line.pid, line.generation, line.rounds) == (ProcessState.ABSENT, 0, 0, 0)
+
+
+def test_a_process_announces_itself_then_reports_ready(plane: Plane) -> None:
+    line = ProcessLine(plane, plane.layout.decoder_process(1))
+    seen = ProcessLine(Plane.attach(plane.fd), plane.layout.decoder_process(1))
+    line.announce(3)
+    assert (seen.state, seen.pid, seen.generation) == (ProcessState.STARTING, os.getpid(), 3)
+    line.ready()
+    assert seen.state is ProcessState.READY
+
+
+def test_a_successor_does_not_look_ready_before_it_is(plane: Plane) -> None:
+    line = ProcessLine(plane, plane.layout.worker_process(0))
+    line.announce(0)
+    line.ready()
+    line.announce(1)
+    assert (line.state, line.generation) == (ProcessState.STARTING, 1)
+
+
+def test_each_round_beats(plane: Plane, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock_ns = 5_000_000_000
+    monkeypatch.setattr(time, "monotonic_ns", lambda: clock_ns)
+    line = ProcessLine(plane, plane.layout.worker_process(0))
+    line.announce(0)
+    rounds = line.rounds
+    clock_ns = 7_000_000_000
+    line.beat()
+    assert line.rounds == rounds + 1
+    assert line.heartbeat_age_ms(7_250_000_000) == 250.0
+
+
+def test_lines_are_each_processes_own(plane: Plane) -> None:
+    ProcessLine(plane, plane.layout.frontend_process(0)).announce(1)
+    others = [
+        plane.layout.frontend_process(1),
+        plane.layout.worker_process(0),
+        plane.layout.decoder_process(0),
+    ]
+    assert {ProcessLine(plane, other).state for other in others} == {ProcessState.ABSENT}
