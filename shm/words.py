@@ -37,10 +37,10 @@ class AtomicWords:
         if library is None:
             raise OSError("this processor needs libatomic (on Debian: apt-get install libatomic1)")
         atomic = ctypes.CDLL(library)
-        self._load = atomic.__atomic_load_8
+        self._load = atomic["__atomic_load_8"]  # an attribute's name would be mangled here
         self._load.argtypes = [ctypes.c_void_p, ctypes.c_int]
         self._load.restype = ctypes.c_uint64
-        self._store = atomic.__atomic_store_8
+        self._store = atomic["__atomic_store_8"]
         self._store.argtypes = [ctypes.c_void_p, ctypes.c_uint64, ctypes.c_int]
         self._store.restype = None
         self._keep = (ctypes.c_char * buffer.nbytes).from_buffer(buffer)

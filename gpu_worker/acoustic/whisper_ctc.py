@@ -8,8 +8,8 @@ same audio gives the same numbers. The field calls this buffered streaming.
     encoder    two convolutions (the second halves the rate), sinusoids from the window's start,
                4 transformer layers of width 384 (Radford et al., 2022)
     joined     layer 3 beside the normalised layer 4, two neighbours stacked: 1536 wide, 40 ms
-    head       5 blocks of depth-wise convolution (11 frames back, 1 ahead) and feed-forward, over the
-               chunk's frames and those that they see through the convolutions
+    head       5 blocks of depth-wise convolution (11 frames back, 1 ahead) and feed-forward, over
+               the chunk and the frames that it sees through the convolutions
 """
 
 from __future__ import annotations

@@ -127,7 +127,14 @@ class BeamSearch:
         behind = totals[kept] - totals[kept[0]]
         path, end, peak = self._followed(extended, merged.best[kept], row, behind)
         self._beams = Beams(
-            *(column[kept] for column in alike), merged.score[kept], path, end, peak
+            sentence=alike.sentence[kept],
+            part=alike.part[kept],
+            length=alike.length[kept],
+            last=alike.last[kept],
+            score=merged.score[kept],
+            path=path,
+            end=end,
+            peak=peak,
         )
 
     def _extended(self, row: NDArray[np.float32], tokens: NDArray[np.intp]) -> _Extended:
@@ -203,7 +210,8 @@ class BeamSearch:
         language model cannot tell apart from here on.
         """
         near = (totals >= totals.max() + BEAM_PRUNE_LOG_PROB).nonzero()[0]
-        kept = near[np.lexsort((order[near], -totals[near]))[: self._beam_size]]
+        ranks: NDArray[np.intp] = np.lexsort((order[near], -totals[near]))
+        kept = near[ranks[: self._beam_size]]
         histories = self._sentences.histories(beams.sentence[kept])
         futures = beam_keys(histories, beams.part[kept], self._tokens.codes[beams.last[kept]])
         return kept[first_of_each(futures)]

@@ -1,4 +1,4 @@
-"""Log-probabilities as pyctcdecode 0.5.0 sees them, to the last bit: normalised again and clipped."""
+"""Log-probabilities as pyctcdecode 0.5.0 sees them, to the last bit: normalised, clipped."""
 
 from __future__ import annotations
 

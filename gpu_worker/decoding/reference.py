@@ -5,7 +5,6 @@ It has no state between chunks, so every partial and final decodes the segment f
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from typing import Any
 

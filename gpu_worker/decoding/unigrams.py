@@ -15,7 +15,7 @@ import mmap
 import struct
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, TextIO
+from typing import IO, Final
 
 WORDS_FILE: Final = "words.txt"
 _SPECIAL: Final = frozenset({"<s>", "</s>", "<unk>"})
@@ -23,7 +23,6 @@ _BINARY_MAGIC: Final = b"mmap lm http://kheafield.com/code format version"
 _HAS_WORDS: Final = struct.Struct("<100x?")
 _WORD_COUNT: Final = struct.Struct("<108xQ")
 _FIRST_WORD: Final = b"<unk>\0"
-_OPENERS: Final = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}
 
 
 class LanguageModelError(Exception):
@@ -105,10 +104,17 @@ def _words_of_arpa(lines: Iterable[str]) -> list[str]:
     return _spoken(words)
 
 
-def _open_text(path: Path) -> TextIO:
+def _open_text(path: Path) -> IO[str]:
+    """Text as KenLM would read it: it unpacks compressed ARPA files by itself."""
     with path.open("rb") as file:
-        opener = _OPENERS.get(file.read(2), open)
-    return opener(path, "rt", encoding="utf-8")
+        magic = file.read(2)
+    if magic == b"\x1f\x8b":
+        return gzip.open(path, "rt", encoding="utf-8")
+    if magic == b"BZ":
+        return bz2.open(path, "rt", encoding="utf-8")
+    if magic == b"\xfd7":
+        return lzma.open(path, "rt", encoding="utf-8")
+    return path.open(encoding="utf-8")
 
 
 def _spoken(words: Iterable[str]) -> list[str]:

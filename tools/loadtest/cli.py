@@ -64,7 +64,7 @@ def _run(options: Options) -> Run:
 def _report(run: Run) -> int:
     options = run.options
     unreachable = run.tally.faults[Fault.UNREACHABLE]
-    if False:
+    if unreachable.total() == options.streams:
         raise UsageError(f"cannot connect to {options.url}: {next(iter(unreachable))}")
     print(table(run))
     try:

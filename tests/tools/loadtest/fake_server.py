@@ -33,6 +33,7 @@ class Behaviour:
     sends_nonsense: bool = False
     hears_words: bool = True
     closes_on_done: bool = False
+    closes_on_audio: bool = False
     endpoint_after_done: bool = False
 
 
@@ -83,6 +84,9 @@ class FakeServer:
         async for message in connection:
             if isinstance(message, bytes):
                 self.audio_came.set()
+                if behaviour.closes_on_audio:
+                    await connection.close(1013, "later")
+                    return
                 self.message_bytes.append(len(message))
                 heard_ms += len(message) / 2 / behaviour.rate_hz * 1000
                 if heard_ms - told_ms >= behaviour.partial_every_ms:

@@ -159,6 +159,12 @@ def test_silence_where_an_answer_is_due_fails(
             "closed by the server with 1011 (gone)",
         ),
         (
+            Behaviour(closes_on_audio=True),
+            "dropped connections",
+            "dropped_connections",
+            "closed by the server with 1013 (later)",
+        ),
+        (
             Behaviour(refuses=True),
             "refused connections",
             "refused_connections",

@@ -133,6 +133,7 @@ def test_an_answer_that_comes_during_the_next_clip_counts_for_its_own(
     assert not connection.ledger.is_answered
     connection.final(25.2, (2100, 2500))
     assert connection.values(Metric.DONE_FINAL) == [1500, 200]
+    assert len(connection.values(Metric.TAIL_GAP)) == 2  # its gap was over with the next clip
     assert [len(turn.finals) for turn in connection.tally.turns] == [2, 1]
 
 
@@ -148,6 +149,17 @@ def test_an_endpoint_during_the_next_clip_is_not_taken_for_an_old_answer(
     connection.final(25.2, (3000, 3500))
     assert connection.values(Metric.DONE_FINAL) == [100, 200]
     assert [len(turn.finals) for turn in connection.tally.turns] == [1, 2]
+
+
+def test_no_old_answer_comes_after_a_newer_final(connection: Connection) -> None:
+    connection.play(20.0)
+    connection.done()
+    connection.final(22.1, (0, 500))
+    connection.play(23.0)
+    connection.final(24.0, (2001, 2400))
+    connection.final(24.5)
+    assert connection.values(Metric.DONE_FINAL) == [100]
+    assert connection.faults() == {Fault.DUPLICATE: {"an empty final that no done asked for": 1}}
 
 
 def test_a_done_without_final_is_lost_even_if_one_comes_in_the_next_clip(
@@ -200,6 +212,21 @@ def test_lag_in_a_later_clip_counts_from_its_own_schedule(connection: Connection
     connection.partial(30.5, (2000, 2128))
     assert connection.values(Metric.LAG) == [372]
     assert connection.values(Metric.PARTIAL_GAP) == [372]
+
+
+def test_a_word_that_ends_with_a_clip_lags_behind_that_clip(connection: Connection) -> None:
+    connection.play(20.0)
+    connection.play(30.0)
+    connection.partial(30.5, (1000, 2000))
+    assert connection.values(Metric.LAG) == [8500]
+
+
+def test_a_gap_begins_with_the_message_that_holds_the_first_sample_of_the_word(
+    connection: Connection,
+) -> None:
+    connection.play(20.0)
+    connection.partial(20.5, (128, 300))  # the first sample of the second message
+    assert connection.values(Metric.PARTIAL_GAP) == [244]
 
 
 def test_only_partials_that_reach_further_have_a_lag(connection: Connection) -> None:

@@ -11,7 +11,7 @@ from tools.loadtest.schedule import ClipSchedule, Excerpt
 from tools.loadtest.stream import Target
 from tools.loadtest.tally import Fault, Tally, Turn
 
-CLIP = Clip("clip", bytes(3200), None)  # 0.2 s at 8 kHz
+CLIP = Clip("clip", bytes(3200), "said")  # 0.2 s at 8 kHz
 
 
 def test_the_progress_line_tells_what_matters() -> None:
@@ -34,6 +34,8 @@ def test_every_stream_plays_its_list_and_the_run_is_timed() -> None:
         asyncio.run(run_streams(target, [0.0, 0.1, 0.05], playlists, tally))
     played = sorted((turn.stream, turn.schedule.samples) for turn in tally.turns)
     assert played == [(1, 1600), (2, 800), (3, 1600)]
+    transcripts = {turn.schedule.samples: turn.reference for turn in tally.turns}
+    assert transcripts == {1600: "said", 800: None}  # what was cut has none
     assert tally.streams_ready == tally.streams_ended == 3
     assert all(turn.answer_s is not None for turn in tally.turns)
     assert tally.started_s < tally.ended_s
