@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import gc
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-
-import torch
 
 from gpu_worker.acoustic.load import load_model
 from gpu_worker.device import DeviceError, choose_device
@@ -22,10 +19,6 @@ from shm.worker_slot import WorkerSlot
 CUDA_BATCH: Final = 16
 CPU_BATCH: Final = 4
 """On a CPU a batch costs nearly as much per window as a window alone, and makes others wait."""
-MAX_CPU_THREADS: Final = 8
-CORES_FOR_OTHERS: Final = 1
-"""Beam search and frontends run beside the model. A thread of a parallel region that has to wait
-for a core makes all others wait with it: one thread too many costs far more than one too few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +49,6 @@ def main(child: Child) -> None:
 
 def _build(child: Child, settings: WorkerSettings) -> Worker:
     device = choose_device(settings.device, child.index)
-    cores = len(os.sched_getaffinity(0)) - CORES_FOR_OTHERS
-    torch.set_num_threads(max(1, min(cores, MAX_CPU_THREADS)))
     spec = ModelSpec.load(Path(settings.model))
     geometry = child.plane.geometry
     mine = range(child.index, geometry.slots, geometry.workers)

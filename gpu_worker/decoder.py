@@ -83,8 +83,13 @@ def _search_factory(spec: ModelSpec, settings: DecoderSettings) -> Callable[[], 
     vocabulary = Vocabulary(spec.vocabulary, spec.blank)
     path = settings.language_model
     language_model = LanguageModel.load(Path(path), ALPHA, BETA) if path is not None else None
-    search = {"incremental": BeamSearch, "pyctcdecode": ReferenceSearch}[settings.search]
-    return lambda: search(vocabulary, settings.beam_size, language_model)
+
+    def make_search() -> Search:
+        if settings.search == "pyctcdecode":
+            return ReferenceSearch(vocabulary, settings.beam_size, language_model)
+        return BeamSearch(vocabulary, settings.beam_size, language_model)
+
+    return make_search
 
 
 if __name__ == "__main__":

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from typing import Final
+
 import torch
+
+MAX_CPU_THREADS: Final = 8
+CORES_FOR_OTHERS: Final = 1
+"""Beam search and frontends run beside the model. A thread of a parallel region that has to wait
+for a core makes all others wait with it: one thread too many costs far more than one too few."""
 
 
 class DeviceError(Exception):
@@ -10,7 +18,7 @@ class DeviceError(Exception):
 
 
 def choose_device(name: str, worker: int) -> torch.device:
-    """The device for worker number ``worker``.
+    """The device for worker number ``worker``; sets this process up to use it.
 
     ``auto`` is CUDA where there is a device, else the CPU. ``auto`` and ``cuda`` give each worker a
     GPU of its own.
@@ -19,6 +27,8 @@ def choose_device(name: str, worker: int) -> torch.device:
         DeviceError: no such device on this machine.
     """
     if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
+        cores = len(os.sched_getaffinity(0)) - CORES_FOR_OTHERS
+        torch.set_num_threads(max(1, min(cores, MAX_CPU_THREADS)))
         return torch.device("cpu")
     try:
         device = torch.device(f"cuda:{worker}" if name in {"auto", "cuda"} else name)

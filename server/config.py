@@ -18,6 +18,7 @@ from models.spec import ModelSpec, ModelSpecError
 from shm.layout import MAX_SLOTS
 
 DEFAULT_PORT: Final = 4444
+EVERY_ADDRESS: Final = "0.0.0.0"  # noqa: S104 - a server is there to be reached
 MAX_BEAM_SIZE: Final = 2000
 MAX_PROCESSES: Final = 64
 CUDA_SLOTS: Final = 64
@@ -25,6 +26,7 @@ CPU_SLOTS_PER_CORE: Final = 4
 SLOTS_PER_DECODER: Final = 6
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 NO_LANGUAGE_MODEL: Final = "off"
+MODEL_SERVER_VARIABLE: Final = "MODELSERVER_HOSTNAME"
 
 _T = TypeVar("_T")
 
@@ -122,20 +124,20 @@ def _path(text: str) -> Path | None:
 
 ENGINE_SETTINGS: Final = (
     Setting(
-        "--device", "DEVICE", "auto", str,
+        "--device", "REALTIME_ENGINE_DEVICE", "auto", str,
         "where the acoustic model runs: auto (every GPU, else the CPU), cpu, cuda or cuda:N",
     ),
     Setting(
-        "--gpus", "GPUS", "1", _whole_number(1, MAX_PROCESSES),
+        "--gpus", "REALTIME_ENGINE_GPUS", "1", _whole_number(1, MAX_PROCESSES),
         "worker processes, one per GPU",
     ),
     Setting(
-        "--slots", "SLOTS", "auto", _count_or_auto(MAX_SLOTS),
+        "--slots", "REALTIME_ENGINE_SLOTS", "auto", _count_or_auto(MAX_SLOTS),
         f"streams at the same time; more are refused with 503 (auto: {CUDA_SLOTS} per GPU, "
         f"{CPU_SLOTS_PER_CORE} per core on a CPU)",
     ),
     Setting(
-        "--decoders", "DECODERS", "auto", _count_or_auto(MAX_PROCESSES),
+        "--decoders", "REALTIME_ENGINE_DECODERS", "auto", _count_or_auto(MAX_PROCESSES),
         f"beam-search processes (auto: one per {SLOTS_PER_DECODER} slots, at most one per core "
         "but one)",
     ),
@@ -152,7 +154,7 @@ ENGINE_SETTINGS: Final = (
         "beam search: incremental, or pyctcdecode, the slow reference",
     ),
     Setting(
-        "--model", "MODEL", str(BUNDLED_MODEL), _path,
+        "--model", "REALTIME_ENGINE_MODEL", str(BUNDLED_MODEL), _path,
         "directory of the acoustic model",
     ),
     Setting(
@@ -163,10 +165,13 @@ ENGINE_SETTINGS: Final = (
 )  # fmt: skip
 
 SERVE_SETTINGS: Final = (
-    Setting("--host", "HOST", "0.0.0.0", str, "address to listen on"),  # noqa: S104 - a server
-    Setting("--port", "PORT", str(DEFAULT_PORT), _whole_number(1, 65_535), "port to listen on"),
+    Setting("--host", "REALTIME_ENGINE_HOST", EVERY_ADDRESS, str, "address to listen on"),
     Setting(
-        "--frontends", "FRONTENDS", "1", _whole_number(1, MAX_PROCESSES),
+        "--port", "REALTIME_ENGINE_PORT", str(DEFAULT_PORT), _whole_number(1, 65_535),
+        "port to listen on",
+    ),
+    Setting(
+        "--frontends", "REALTIME_ENGINE_FRONTENDS", "1", _whole_number(1, MAX_PROCESSES),
         "WebSocket processes that share the port",
     ),
     Setting(
@@ -186,7 +191,7 @@ def add_arguments(parser: argparse.ArgumentParser, settings: Sequence[Setting]) 
         parser.add_argument(
             setting.flag,
             dest=setting.name,
-            metavar=setting.name.rsplit("_", maxsplit=1)[-1].upper(),
+            metavar="BOOL" if setting.switch else setting.name.rsplit("_", maxsplit=1)[-1].upper(),
             nargs="?" if setting.switch else None,
             const="True" if setting.switch else None,
             help=f"{setting.help} ({default}{variable})".replace("%", "%%"),
@@ -254,6 +259,11 @@ def serve_config(flags: Mapping[str, str | None], environment: Mapping[str, str]
     Raises:
         ConfigError: an unusable value, one half of the TLS pair, or a file that is not there.
     """
+    if environment.get(MODEL_SERVER_VARIABLE):
+        raise ConfigError(
+            f"{MODEL_SERVER_VARIABLE} is set, but this version serves only with the engine of its "
+            "own machine: unset it"
+        )
     values = read(SERVE_SETTINGS, flags, environment)
     cert, key = values["ssl_cert"], values["ssl_key"]
     if (cert is None) != (key is None):
