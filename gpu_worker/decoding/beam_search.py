@@ -104,18 +104,18 @@ class BeamSearch:
         """The best hypothesis if the segment ended here, by pyctcdecode's rules for the end."""
         beams, sentences = self._beams, self._sentences
         ended = self._completed(np.ones(len(beams.score), np.bool_)).tolist()
-        first: dict[int, int] = {}
+        last: dict[int, int] = {}  # of beams that end up alike, pyctcdecode scores the last
         scores: dict[int, float] = {}
         for beam, (sentence, score) in enumerate(zip(ended, beams.score.tolist(), strict=True)):
-            first.setdefault(sentence, beam)
+            last[sentence] = beam
             scores[sentence] = float(np.logaddexp(scores.get(sentence, -math.inf), score))
-        for sentence, beam in first.items():
+        for sentence, beam in last.items():
             if beams.length[beam]:
                 scores[sentence] += sentences.ended_score(sentence)
             else:
                 scores[sentence] += sentences.broken_off_score(sentence)
         best = max(scores, key=scores.__getitem__)
-        return self._hypothesis(first[best], stable_words=None)
+        return self._hypothesis(last[best], stable_words=None)
 
     def _step(self, row: NDArray[np.float32], tokens: NDArray[np.intp]) -> None:
         """One frame in which `tokens` are likely, to be visited in this order."""
@@ -211,10 +211,11 @@ class BeamSearch:
         """
         near = (totals >= totals.max() + BEAM_PRUNE_LOG_PROB).nonzero()[0]
         ranks: NDArray[np.intp] = np.lexsort((order[near], -totals[near]))
-        kept = near[ranks[: self._beam_size]]
+        kept: NDArray[np.intp] = near[ranks[: self._beam_size]]
         histories = self._sentences.histories(beams.sentence[kept])
         futures = beam_keys(histories, beams.part[kept], self._tokens.codes[beams.last[kept]])
-        return kept[first_of_each(futures)]
+        leaders: NDArray[np.intp] = kept[first_of_each(futures)]
+        return leaders
 
     def _followed(
         self,

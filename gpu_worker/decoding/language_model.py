@@ -1,7 +1,7 @@
 """A KenLM language model with pyctcdecode's scoring of words, unknown words and unfinished words.
 
 A binary model is mapped from its file, so the decoder processes of a machine share its pages; only
-the known words and their prefixes are each process's own (about 15 MiB for 79,000 words). Scores
+the known words and their prefixes are each process's own (about 20 MiB for 79,000 words). Scores
 are natural logarithms unless a name says log10.
 """
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from gpu_worker.decoding.lexicon import Lexicon
 from gpu_worker.decoding.spelling_hash import Hashes
-from gpu_worker.decoding.unigrams import LanguageModelError, find_words
+from gpu_worker.decoding.unigrams import LanguageModelError, find_words, stored_words
 
 KenlmState: TypeAlias = Any  # kenlm ships no types; cannot be pickled, lives within a segment
 
@@ -54,16 +54,14 @@ class LanguageModel:
                 f"{path}: no such file; give the path of a KenLM language model, ARPA or binary"
             )
         try:
-            words = find_words(
-                path, unigrams_path
-            )  # also finds what KenLM would not: a cut-off end
+            stored_words(path)  # refuses a cut-off binary before KenLM maps it
             model = kenlm.Model(str(path), _quiet())
         except (OSError, RuntimeError, ValueError, MemoryError) as error:
             raise LanguageModelError(
                 f"{path}: not a KenLM language model, ARPA text from lmplz or a file from "
                 f"build_binary ({_reason(error)})"
             ) from None
-        return cls(model, words, alpha, beta)
+        return cls(model, find_words(path, unigrams_path), alpha, beta)
 
     @property
     def order(self) -> int:

@@ -34,13 +34,12 @@ def find_words(model: Path, words_file: Path | None) -> list[str]:
 
     Raises LanguageModelError for an unreadable or empty list and for a truncated binary.
     """
-    stored = stored_words(model)
     beside = model.with_name(WORDS_FILE)
     if words_file is not None:
         return _words_of_list(words_file)
     if beside.is_file():
         return _words_of_list(beside)
-    if stored is not None:
+    if (stored := stored_words(model)) is not None:
         return stored
     try:
         with _open_text(model) as lines:
