@@ -69,8 +69,10 @@ class Endpointer:
         self._silence = 0
         self._spoken = False
 
-    def end_in(self, speech: NDArray[np.bool_]) -> int | None:
+    def end_in(self, speech: NDArray[np.bool_], *, at_silence: bool = True) -> int | None:
         """Takes the next frames, (n,) true where something is spoken.
+
+        Without ``at_silence`` only the maximum length ends it.
 
         Returns:
             How many of them belong to the utterance if it ends among them, else None.
@@ -79,7 +81,7 @@ class Endpointer:
             self._frames += 1
             self._silence = 0 if spoken else self._silence + 1
             self._spoken = self._spoken or spoken
-            if self._ended():
+            if self._frames >= self._rules.max_frames or (at_silence and self._silent_enough()):
                 return count
         return None
 
@@ -91,10 +93,8 @@ class Endpointer:
         """(frames, vocabulary) -> (frames,), true where the likeliest token is not silence."""
         return ~np.isin(log_probs.argmax(1), self._rules.silent_tokens)
 
-    def _ended(self) -> bool:
+    def _silent_enough(self) -> bool:
         rules = self._rules
-        if self._frames >= rules.max_frames:
-            return True
         if not self._spoken:
             return self._silence >= rules.nothing_spoken
         long = self._frames >= rules.long_after

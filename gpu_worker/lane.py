@@ -92,7 +92,9 @@ class Lane:
         """Turns the step's result, (plan.frames, vocabulary), into an emission and moves on."""
         speech = self._endpointer.speech(log_probs)
         first_frame = self._frame
-        counted = self._endpointer.end_in(speech)
+        # Where a mark is about to end the segment, silence before it does not: what little audio
+        # it would leave behind holds no word, but decoded on its own it may be taken for one.
+        counted = self._endpointer.end_in(speech, at_silence=not plan.ends)
         frames = plan.frames if counted is None else counted
         self._frame += frames
         reached = min(plan.stop, self._sample_of(self._frame))

@@ -54,6 +54,7 @@ class SlotDecoder:
             self._decode(emission)
         else:
             self._words.drop()
+            self._next_frame = 0
         return True
 
     def _belongs(self, emission: Emission) -> bool:

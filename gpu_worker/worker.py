@@ -84,8 +84,9 @@ class Worker:
             window = self._stepper.stage(item, self._rows[slot], first=plan.first)
             begin, end = plan.start - plan.window_start, plan.stop - plan.window_start
             self._stepper.bound(item, begin, end)
-            audio = window[begin:end]
-            if self._slots[slot].copy_audio(lane.epoch, lane.segment_start, plan.start, audio):
+            if self._slots[slot].copy_audio(
+                lane.epoch, lane.segment_start, lane.mark, plan.start, window[begin:end]
+            ):
                 staged.append((slot, plan))
             else:
                 self._open_lane(slot)

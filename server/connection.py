@@ -20,12 +20,12 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from server.handshake import RequestError, error_body, parse_request
-from server.session import GOING_AWAY, INVALID_DATA, Session
+from server.session import GOING_AWAY, Session
 from shm.frontend_slot import FrontendSlot, SlotPool
 
 HANDSHAKE_TIMEOUT_S: Final = 10
 CLOSE_TIMEOUT_S: Final = 5
-"""How long a client may take to answer the server's close frame."""
+"""How long a client may take to close after the server's close frame."""
 PING_INTERVAL_S: Final = 20
 PING_TIMEOUT_S: Final = 60
 """A client that has sent nothing, not even a pong, for this long is gone."""
@@ -72,24 +72,15 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._last_heard_s = self._loop.time()
-        was_open = self._ws.state is State.OPEN
-        self._ws.receive_data(data)
-        for event in self._ws.events_received():
-            if isinstance(event, Request):
-                self._handshake(event)
-            elif isinstance(event, Frame):
-                self._frame(event)
-        replies = self._ws.data_to_send()
-        if was_open and self._ws.state is not State.OPEN and self._session is not None:
-            self._peer_ended(replies)
-        else:
-            self._write(replies)
+        while data:
+            piece, data = self._next_piece(data)
+            self._receive(piece)
         self.pump()
 
     def eof_received(self) -> bool:
         """The client sends no more. Where the transport allows it, it still gets its final."""
-        if self._session is None or self._session.closing is not None:
-            return False
+        if self._session is None or self._slot is None:
+            return False  # nothing more to say
         self._half_closed = True
         self._session.end()
         self.pump()
@@ -136,6 +127,29 @@ class Connection(asyncio.Protocol):
             return
         self._session.end(GOING_AWAY, "the server is stopping")
         self.pump()
+
+    # -- bytes in
+
+    def _next_piece(self, data: bytes) -> tuple[bytes, bytes]:
+        """A line of the request while that lasts: frames right behind it find the connection open."""
+        if self._ws.state is State.CONNECTING and self._ws.handshake_exc is None:
+            line_end = data.find(b"\n") + 1 or len(data)
+            return data[:line_end], data[line_end:]
+        return data, b""
+
+    def _receive(self, data: bytes) -> None:
+        self._ws.receive_data(data)
+        for event in self._ws.events_received():
+            if isinstance(event, Request):
+                self._handshake(event)
+            elif isinstance(event, Frame):
+                self._frame(event)
+        replies = self._ws.data_to_send()
+        peer_ended = self._ws.state is not State.OPEN and self._farewell is None
+        if peer_ended and self._slot is not None:
+            self._peer_ended(replies)
+        else:
+            self._write(replies)
 
     # -- the handshake
 
@@ -194,7 +208,7 @@ class Connection(asyncio.Protocol):
         try:
             text = message.decode()
         except UnicodeDecodeError:
-            self._session.end(INVALID_DATA, "text messages are UTF-8")
+            self._session.receive_undecodable_text()
             return
         self._session.receive_text(text)
 
@@ -216,6 +230,10 @@ class Connection(asyncio.Protocol):
         self._pool.release(self._slot)
         self._slot = None
         self._timer.cancel()
+        self._timer = self._loop.call_later(CLOSE_TIMEOUT_S, self._transport.abort)
+        if not self._reading:
+            self._reading = True
+            self._transport.resume_reading()
         if self._farewell is not None:
             self._write(self._farewell)
         else:
@@ -223,18 +241,21 @@ class Connection(asyncio.Protocol):
             self._write(self._ws.data_to_send())
             if self._half_closed:
                 self._transport.close()  # no close frame will come from there
-                return
-            if not self._reading:
-                self._transport.resume_reading()
-            self._timer = self._loop.call_later(CLOSE_TIMEOUT_S, self._transport.abort)
 
     def _write(self, chunks: list[bytes]) -> None:
-        """Writes the protocol's bytes; an empty chunk stands for the end of the stream."""
+        """Writes the protocol's bytes; an empty chunk stands for the end of the stream.
+
+        A client that is still sending would lose what it has not read yet if its connection were
+        closed: the kernel answers further bytes with a reset. So only this direction ends, and the
+        client ends the other; a timer is running.
+        """
         for chunk in chunks:
             if chunk:
                 self._transport.write(chunk)
-            else:
+            elif self._half_closed or not self._transport.can_write_eof():
                 self._transport.close()
+            else:
+                self._transport.write_eof()
 
     def _keep_alive(self) -> None:
         """Pings, so that a client whose network is gone does not hold its slot."""

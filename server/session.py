@@ -131,6 +131,11 @@ class Session:
         self._queue_mark(Mark.DONE)
         self.pump()
 
+    def receive_undecodable_text(self) -> None:
+        """A text message that is no text. RFC 6455 lets no stream go on from it."""
+        notice = messages.error('Text messages are UTF-8, the only one is "done"')
+        self._end(Closing(INVALID_DATA, "text messages are UTF-8", notice))
+
     def receive_oversized(self) -> None:
         """A message too large to be read at all."""
         notice = messages.rate_limited(self._limit_bytes)

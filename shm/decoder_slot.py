@@ -1,6 +1,6 @@
 """The decoder's side of a slot: emission records in, hypotheses out, and what is settled for good.
 
-A final is committed by one store, the outbox head. The two commits follow from the record that the
+A final is committed by one store, the outbox head. The three commits follow from the record that the
 head publishes, so a decoder that dies between the stores is repaired from that record (rule R2).
 """
 
@@ -67,10 +67,14 @@ class DecoderSlot:
         self._line[layout.SLOT_EMISSION_TAIL] = self._tail
 
     def drop(self) -> None:
-        """Done with a record that nobody needs: of another session, or of a settled segment."""
-        if self._line[layout.SLOT_EMISSION_COMMIT] == self._tail:
-            self._line[layout.SLOT_EMISSION_COMMIT] = self._tail + 1
+        """Done with a record that nobody needs, and so with all before it.
+
+        It is of another session, of a settled segment or of a dead attempt. After each of these the
+        segment at hand can only begin again, from its first frame. If what was read of it were kept
+        until then, a ring that a dead worker had filled would have no room for that first record.
+        """
         self.step_past()
+        self._line[layout.SLOT_EMISSION_COMMIT] = self._tail
 
     def begin_attempt(self) -> None:
         """The next record opens a new attempt at the segment: older ones are freed (rule R5)."""
@@ -86,6 +90,7 @@ class DecoderSlot:
         self._line[layout.SLOT_OUTBOX_HEAD] = head + 1
         if record.hypothesis.is_final:
             self._line[layout.SLOT_AUDIO_COMMIT] = record.resume.sample
+            self._line[layout.SLOT_MARK_COMMIT] = record.resume.mark
             self._line[layout.SLOT_EMISSION_COMMIT] = record.resume.emission
         self._bells.frontends[self._frontend[layout.SLOT_OWNER]].ring()
 
@@ -99,6 +104,7 @@ class DecoderSlot:
         resume = read_outbox(buffer, head - 1).resume
         for word, settled in (
             (layout.SLOT_AUDIO_COMMIT, resume.sample),
+            (layout.SLOT_MARK_COMMIT, resume.mark),
             (layout.SLOT_EMISSION_COMMIT, resume.emission),
         ):
             self._line[word] = max(self._line[word], settled)

@@ -60,11 +60,16 @@ class SlotPool:
     def _end_predecessors_sessions(self) -> None:
         """A frontend that died left its sessions open; its successor closes them."""
         for slot in range(self._plane.geometry.slots):
-            line = self._plane.line(self._plane.layout.frontend_line(slot))
-            opened = line[layout.SLOT_SESSION] & 1
-            if opened and line[layout.SLOT_OWNER] == self._frontend and self._lock(slot):
-                line[layout.SLOT_SESSION] = line[layout.SLOT_SESSION] + 1
+            if self._is_left_open(slot) and self._lock(slot):
+                # Another frontend may have claimed and released it before the lock was ours.
+                if self._is_left_open(slot):
+                    line = self._plane.line(self._plane.layout.frontend_line(slot))
+                    line[layout.SLOT_SESSION] = line[layout.SLOT_SESSION] + 1
                 fcntl.lockf(self._plane.fd, fcntl.LOCK_UN, 1, slot)
+
+    def _is_left_open(self, slot: int) -> bool:
+        line = self._plane.line(self._plane.layout.frontend_line(slot))
+        return bool(line[layout.SLOT_SESSION] & 1) and line[layout.SLOT_OWNER] == self._frontend
 
 
 class FrontendSlot:
@@ -72,6 +77,7 @@ class FrontendSlot:
 
     __slots__ = (
         "_audio_head",
+        "_base_mark",
         "_base_sample",
         "_bell",
         "_decoder_line",
@@ -95,7 +101,8 @@ class FrontendSlot:
         self._marks = plane.words(plane.layout.mark_ring(slot), layout.MARK_RECORDS)
         self._ring = plane.audio_ring(slot)
         self._audio_head = self._base_sample = self._line[layout.SLOT_AUDIO_HEAD]
-        self._mark_head = self._marks_answered = self._line[layout.SLOT_MARK_HEAD]
+        self._mark_head = self._base_mark = self._line[layout.SLOT_MARK_HEAD]
+        self._marks_answered = self._base_mark
         self._outbox_tail = self._decoder_line[layout.SLOT_OUTBOX_HEAD]
         # A claimed slot may still look open if its holder died: close it, then write the base
         # words, then open. Readers trust the base words only between two reads of an odd epoch.
@@ -123,10 +130,13 @@ class FrontendSlot:
 
     @property
     def free_marks(self) -> int:
-        return layout.MARK_RECORDS - (self._mark_head - self._marks_answered)
+        """Marks that may be set now, counted from the commit like the audio's room."""
+        commit = max(self._base_mark, self._decoder_line[layout.SLOT_MARK_COMMIT])
+        return layout.MARK_RECORDS - (self._mark_head - commit)
 
     @property
     def marks_pending(self) -> int:
+        """Marks whose finals have not been taken yet."""
         return self._mark_head - self._marks_answered
 
     def write_audio(self, samples: Samples) -> None:

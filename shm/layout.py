@@ -129,9 +129,10 @@ SLOT_POSITION_SAMPLES: Final = 1  # audio turned into emissions, for the inspect
 
 # Words of a slot's decoder line.
 SLOT_AUDIO_COMMIT: Final = 0  # samples before it are never needed again
-SLOT_EMISSION_COMMIT: Final = 1  # records before it are never needed again
-SLOT_OUTBOX_HEAD: Final = 2  # outbox records written
-SLOT_EMISSION_TAIL: Final = 3  # records consumed, for the inspector
+SLOT_MARK_COMMIT: Final = 1  # marks before it are answered
+SLOT_EMISSION_COMMIT: Final = 2  # records before it are never needed again
+SLOT_OUTBOX_HEAD: Final = 3  # outbox records written
+SLOT_EMISSION_TAIL: Final = 4  # records consumed, for the inspector
 
 
 class Layout:

@@ -66,15 +66,22 @@ class WorkerSlot:
         used = self._emission_head - self._decoder[layout.SLOT_EMISSION_COMMIT]
         return used < self._plane.geometry.emission_records
 
-    def copy_audio(self, epoch: int, segment_start: int, start: int, out: Samples) -> bool:
-        """Fills ``out`` from sample ``start``; False if it may have been overwritten meanwhile.
+    def copy_audio(
+        self, epoch: int, segment_start: int, mark: int, start: int, out: Samples
+    ) -> bool:
+        """Fills ``out`` from sample ``start``; False if the segment has been settled meanwhile.
 
         The check comes after the copy (rule R4): once the decoder has committed past the
-        segment's start, the frontend may have written over what was copied.
+        segment's start, the frontend may have written over what was copied. A segment that holds
+        no audio ends where it starts, but then it has answered mark number ``mark``, which may
+        have been written over as well.
         """
         copy_out(self._ring, start, out)
-        committed = self._decoder[layout.SLOT_AUDIO_COMMIT] > segment_start
-        return self._reader.epoch == epoch and not committed
+        settled = (
+            self._decoder[layout.SLOT_AUDIO_COMMIT] > segment_start
+            or self._decoder[layout.SLOT_MARK_COMMIT] > mark
+        )
+        return self._reader.epoch == epoch and not settled
 
     def publish(self, emission: Emission) -> None:
         """Payload first, head last, then the decoder's bell."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import select
+
 import numpy as np
 from numpy.typing import NDArray
 
+from shm.doorbell import Doorbell
 from shm.emissions import Emission, SegmentEnd
 from shm.layout import Geometry
 from shm.outbox import OutboxRecord, ResumePoint
@@ -20,6 +23,13 @@ SMALL = Geometry(
     frame_samples=10,
     vocabulary_size=5,
 )
+
+
+def was_rung(bell: Doorbell) -> bool:
+    """Whether somebody rang since the last look."""
+    rung = bool(select.select([bell.fd], [], [], 0)[0])
+    bell.clear()
+    return rung
 
 
 def samples(*values: int) -> NDArray[np.int16]:

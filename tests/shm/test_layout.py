@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def regions(plan: Layout) -> list[tuple[str, int, int]]:
 def test_nothing_overlaps_and_everything_is_inside(geometry: Geometry) -> None:
     plan = Layout(geometry)
     in_order = sorted(regions(plan), key=lambda region: region[1])
-    for (before, _, end), (after, begin, _) in zip(in_order, in_order[1:], strict=False):
+    for (before, _, end), (after, begin, _) in itertools.pairwise(in_order):
         assert end <= begin, f"{before} runs into {after}"
     assert in_order[-1][2] <= plan.total
 

@@ -1,0 +1,256 @@
+"""Frontend, worker and decoder in one process, scheduled by a seed and crashed at will.
+
+Each has a mapping of the plane that tells of every access to a word. There, and between steps, the
+seed may let another one run or end the one at work; a successor is then made from what the plane
+holds, as the supervisor would. How often each happens is drawn per seed (swarm scheduling): evenly
+random schedules hardly ever let one process fall far behind another, which is where the bugs are.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpu_worker.partials import PARTIAL_MS, PartialSchedule
+from gpu_worker.slot_decoder import SlotDecoder
+from gpu_worker.worker import Worker
+from shm.decoder_slot import DecoderSlot
+from shm.doorbells import Doorbells
+from shm.frontend_slot import FrontendSlot, SlotPool
+from shm.outbox import OutboxRecord
+from shm.plane import Plane
+from shm.records import Hypothesis
+from shm.worker_slot import WorkerSlot
+from tests.gpu_worker.tiny import TINY, SpellingSearch, TinyStepper, geometry_of
+from tests.shm.watched_plane import CrashError, WatchedPlane
+
+SLOTS: Final = 2
+MAX_DEPTH: Final = 2
+RANDOM_STEPS: Final = 2_000
+STEPS_PER_DRAW: Final = 250
+IDLE_ROUNDS: Final = 3
+"""Rounds in which nobody does anything, in the calm at the end, that mean a deadlock."""
+
+MARK: Final = None
+Script: TypeAlias = Sequence["NDArray[np.int16] | None"]
+"""What a client does: audio to send, or `MARK`. It ends with a mark."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A final, with what it settled in time of the client's own stream."""
+
+    hypothesis: Hypothesis
+    requested: bool
+    segment: int
+    sample: int
+
+
+@dataclass(slots=True)
+class Client:
+    """One session: sends its script as room allows, collects what comes back."""
+
+    number: int
+    script: Script
+    slot: FrontendSlot
+    base_sample: int
+    sent: int = 0
+    offset: int = 0
+    results: list[OutboxRecord] = field(default_factory=list)
+
+    @property
+    def finals(self) -> list[Settled]:
+        return [
+            Settled(
+                record.hypothesis,
+                record.requested,
+                record.resume.segment,
+                record.resume.sample - self.base_sample,
+            )
+            for record in self.results
+            if record.hypothesis.is_final
+        ]
+
+    @property
+    def is_done(self) -> bool:
+        return self.sent == len(self.script) and self.slot.marks_pending == 0
+
+    def work(self) -> bool:
+        """One thing: take a result, or send what fits."""
+        record = self.slot.take()
+        if record is not None:
+            self.results.append(record)
+            return True
+        if self.sent == len(self.script):
+            return False
+        audio = self.script[self.sent]
+        if audio is MARK:
+            if self.slot.free_marks == 0:
+                return False
+            self.slot.write_mark()
+            self.sent += 1
+            return True
+        part = audio[self.offset : self.offset + self.slot.free_samples]
+        if part.shape[0] == 0:
+            return False
+        self.slot.write_audio(part)
+        self.offset += part.shape[0]
+        if self.offset == audio.shape[0]:
+            self.sent, self.offset = self.sent + 1, 0
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Odds:
+    """Weights of the actors, and chances per access to a word (to hang up: per turn)."""
+
+    weights: tuple[float, float, float]
+    crash: tuple[float, float, float]
+    interleave: float
+    hang_up: float
+
+    @staticmethod
+    def of(rng: random.Random) -> Odds:
+        def three(draw: Callable[[], float]) -> tuple[float, float, float]:
+            return draw(), draw(), draw()
+
+        return Odds(
+            weights=three(lambda: 10 ** rng.uniform(-3, 0)),
+            crash=three(lambda: rng.choice([0.0, 10 ** rng.uniform(-3.5, -1.2)])),
+            interleave=rng.choice([0.0, 0.01, 0.1]),
+            hang_up=rng.choice([0.0, 0.0, 0.0, 0.05]),
+        )
+
+
+CALM: Final = Odds((1.0, 1.0, 1.0), (0.0, 0.0, 0.0), 0.0, 0.0)
+
+
+class Simulation:
+    """An engine of one frontend, one worker and one decoder, and the clients that it serves.
+
+    Without a seed nothing happens to it.
+    """
+
+    def __init__(self, scripts: Sequence[Script], seed: int | None = None) -> None:
+        self._is_disturbed = seed is not None
+        self._rng = random.Random(seed)
+        self._odds = CALM
+        self._waiting = list(reversed(list(enumerate(scripts))))
+        self._clients: dict[int, Client] = {}
+        self.complete: list[Client] = []
+        self.cut_off: list[Client] = []
+        self._at_work: list[int] = []
+        geometry = geometry_of(TINY, slots=SLOTS)
+        self._plane = Plane.create(geometry)
+        self._bells = Doorbells.create(geometry)
+        self._planes = [
+            WatchedPlane(self._plane, lambda _, actor=actor: self._at_access(actor))  # type: ignore[misc]
+            for actor in range(3)
+        ]
+        self._parts = [self._serve, self._compute, self._decode]
+        self._starts = [self._start_frontend, self._start_worker, self._start_decoder]
+        for start in self._starts:
+            start()
+
+    def run(self) -> None:
+        """Chaos, then calm until every client is done.
+
+        Raises:
+            AssertionError: a process is stuck, or one of them found our mistake.
+        """
+        try:
+            if self._is_disturbed:
+                self._chaos()
+            self._odds = CALM
+            idle = 0
+            while self._waiting or self._clients:
+                worked = [self._step(actor) for actor in range(3)]
+                idle = 0 if any(worked) else idle + 1
+                assert idle < IDLE_ROUNDS, "nobody can go on"
+        finally:
+            self._plane.close()
+            self._bells.close()
+
+    def _chaos(self) -> None:
+        for step in range(RANDOM_STEPS):
+            if not (self._waiting or self._clients):
+                return
+            if step % STEPS_PER_DRAW == 0:
+                self._odds = Odds.of(self._rng)
+            self._step(self._rng.choices(range(3), self._odds.weights)[0])
+
+    def _step(self, actor: int) -> bool:
+        """One part of an actor's work; a crash there is followed by its successor's start."""
+        self._at_work.append(actor)
+        try:
+            return self._parts[actor]()
+        except CrashError:
+            self._restart(actor)
+            return True
+        finally:
+            self._at_work.pop()
+
+    def _restart(self, actor: int) -> None:
+        while True:
+            try:
+                self._starts[actor]()
+            except CrashError:
+                continue
+            return
+
+    def _at_access(self, actor: int) -> None:
+        """Ahead of a load or store of ``actor``: it may die there, or another may run."""
+        chance = self._rng.random()
+        if chance < self._odds.crash[actor]:
+            raise CrashError
+        if chance < self._odds.crash[actor] + self._odds.interleave:
+            free = [other for other in range(3) if other not in self._at_work]
+            if free and len(self._at_work) <= MAX_DEPTH:
+                self._step(self._rng.choice(free))
+
+    def _start_frontend(self) -> None:
+        self.cut_off += self._clients.values()
+        self._clients = {}
+        self._pool = SlotPool(self._planes[0], self._bells, 0)
+
+    def _start_worker(self) -> None:
+        slots = [WorkerSlot(self._planes[1], self._bells, slot) for slot in range(SLOTS)]
+        self._worker = Worker(TINY, TinyStepper(), slots)
+
+    def _start_decoder(self) -> None:
+        self._decoders = [
+            SlotDecoder(
+                TINY,
+                DecoderSlot(self._planes[2], self._bells, slot),
+                SpellingSearch(),
+                PartialSchedule(TINY, PARTIAL_MS),
+            )
+            for slot in range(SLOTS)
+        ]
+
+    def _compute(self) -> bool:
+        return self._worker.round()
+
+    def _decode(self) -> bool:
+        return any([decoder.work() for decoder in self._decoders])
+
+    def _serve(self) -> bool:
+        """Takes clients in, lets each do one thing, and sees them off."""
+        worked = False
+        while self._waiting and (slot := self._pool.claim()) is not None:
+            base = slot._audio_head
+            self._clients[slot.slot] = Client(*self._waiting.pop(), slot, base)
+            worked = True
+        for client in list(self._clients.values()):
+            worked |= client.work()
+            hangs_up = self._rng.random() < self._odds.hang_up
+            if client.is_done or hangs_up:
+                del self._clients[client.slot.slot]
+                (self.complete if client.is_done else self.cut_off).append(client)
+                self._pool.release(client.slot)
+        return worked

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from gpu_worker import device
+from gpu_worker.device import DeviceError, choose_device
+
+
+@pytest.fixture(autouse=True)
+def _same_threads_afterwards() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> list[torch.device]:
+    """A machine that says it has two. Gives the devices that were made current."""
+    chosen: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    return chosen
+
+
+@pytest.mark.usefixtures("no_gpu")
+@pytest.mark.parametrize("name", ["auto", "cpu"])
+def test_without_a_gpu_it_is_the_cpu(name: str) -> None:
+    assert choose_device(name, 3) == torch.device("cpu")
+
+
+@pytest.mark.usefixtures("no_gpu")
+@pytest.mark.parametrize("name", ["cuda", "cuda:0"])
+def test_a_gpu_that_is_not_there_is_told(name: str) -> None:
+    expected = f"^device '{name}' cannot be used: no CUDA device is usable here; use auto or cpu$"
+    with pytest.raises(DeviceError, match=expected):
+        choose_device(name, 0)
+
+
+@pytest.mark.parametrize("name", ["gpu", "", "cuda:x", "cuda:-1"])
+def test_a_name_that_means_nothing_is_told(name: str) -> None:
+    with pytest.raises(DeviceError, match=f"^unknown device '{name}': use auto, cpu, cuda or"):
+        choose_device(name, 0)
+
+
+@pytest.mark.usefixtures("no_gpu")
+@pytest.mark.parametrize("name", ["meta", "mps"])
+def test_another_kind_of_device_is_refused(name: str) -> None:
+    with pytest.raises(DeviceError, match=f"^device '{name}' cannot be used"):
+        choose_device(name, 0)
+
+
+@pytest.mark.parametrize("name", ["auto", "cuda"])
+@pytest.mark.parametrize("worker", [0, 1])
+def test_each_worker_has_a_gpu_of_its_own(
+    two_gpus: list[torch.device], name: str, worker: int
+) -> None:
+    assert choose_device(name, worker) == torch.device("cuda", worker)
+    assert two_gpus == [torch.device("cuda", worker)]
+
+
+def test_a_gpu_can_be_named(two_gpus: list[torch.device]) -> None:
+    assert choose_device("cuda:1", 0) == torch.device("cuda:1")
+
+
+@pytest.mark.usefixtures("two_gpus")
+@pytest.mark.parametrize(("name", "worker"), [("cuda", 2), ("auto", 5), ("cuda:2", 0)])
+def test_more_workers_than_gpus_is_told(name: str, worker: int) -> None:
+    with pytest.raises(DeviceError, match=f"^device '{name}' cannot be used: this machine has 2;"):
+        choose_device(name, worker)
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_a_gpu_computes_in_full_float32() -> None:
+    """Else its log-probabilities differ from the CPU's in the third digit."""
+    choose_device("cuda", 0)
+    assert not torch.backends.cuda.matmul.allow_tf32
+    assert not torch.backends.cudnn.allow_tf32
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (6, 5), (64, 8)])
+def test_on_a_cpu_a_core_is_left_to_the_others(
+    monkeypatch: pytest.MonkeyPatch, cores: int, threads: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)))
+    choose_device("cpu", 0)
+    assert torch.get_num_threads() == threads <= device.MAX_CPU_THREADS

@@ -1,0 +1,310 @@
+"""Lanes over audio whose samples name the tokens: see `tests.gpu_worker.tiny`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from gpu_worker.endpointing import EndpointRules
+from gpu_worker.lane import Lane
+from models.spec import ModelSpec
+from shm.emissions import Emission, SegmentEnd
+from shm.outbox import ResumePoint
+from tests.gpu_worker.tiny import TINY, spoken, tiny_log_probs
+
+NO_CONTEXT = replace(
+    TINY, chunk_frames=5, hop_samples=2, left_frames=0, right_samples=0, margin_samples=0
+)
+CONTEXT = replace(TINY, chunk_frames=5)
+SPECS = [CONTEXT, NO_CONTEXT]
+MAX_FRAMES = EndpointRules.of_model(TINY).max_frames
+START = ResumePoint.of_session(0, 0)
+
+Audio = NDArray[np.int16]
+
+
+class Worker:
+    """A lane with the model that it plans for. Keeps the emissions."""
+
+    def __init__(self, spec: ModelSpec, audio: Audio, resume: ResumePoint = START) -> None:
+        self.spec = spec
+        self.audio = audio
+        self.lane = Lane(spec, EndpointRules.of_model(spec), 1, resume)
+        self.emissions: list[Emission] = []
+
+    def step(self, head: int, marks: list[int]) -> bool:
+        """One step with the audio up to ``head`` and the ``marks`` set so far."""
+        mark = marks[self.lane.mark] if self.lane.mark < len(marks) else None
+        plan = self.lane.plan(head, mark)
+        if plan is None:
+            return False
+        assert plan.stop <= head, "audio that has not arrived"
+        window = np.zeros(self.spec.window_samples, np.int16)
+        span = plan.start - plan.window_start, plan.stop - plan.window_start
+        assert 0 <= span[0] <= span[1] <= self.spec.window_samples
+        window[slice(*span)] = self.audio[plan.start : plan.stop]
+        log_probs = tiny_log_probs(window, span, first=plan.first, spec=self.spec)
+        self.emissions.append(self.lane.complete(plan, log_probs[: plan.frames]))
+        return True
+
+    def finish(self, marks: list[int]) -> list[Emission]:
+        """Everything that all of the audio and the ``marks`` give."""
+        while self.step(self.audio.shape[0], marks):
+            assert len(self.emissions) < 10_000, "a lane gets further with every step"
+        return self.emissions
+
+
+def run(spec: ModelSpec, audio: Audio, marks: list[int]) -> list[Emission]:
+    return Worker(spec, audio).finish(marks)
+
+
+def comparable(emissions: list[Emission]) -> list[tuple[object, ...]]:
+    return [
+        (
+            emission.segment,
+            emission.segment_start_sample,
+            emission.first_frame,
+            emission.covered_sample,
+            emission.end,
+            emission.next_sample,
+            emission.next_mark,
+            emission.has_speech,
+            emission.log_probs.tobytes(),
+        )
+        for emission in emissions
+    ]
+
+
+texts = st.lists(
+    st.one_of(
+        st.text("abcd ", max_size=15),
+        st.integers(1, 12).map("_".__mul__),
+        st.sampled_from(["_" * 60, "ab" * 90]),
+    ),
+    max_size=8,
+).map("".join)
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> tuple[ModelSpec, Audio, list[int]]:
+    """A model, audio that need not be whole frames, and marks, the last at its end."""
+    spec = draw(st.sampled_from(SPECS))
+    audio = spoken(draw(texts))[draw(st.integers(0, 1)) :]
+    length = audio.shape[0]
+    edges = st.integers(0, length // spec.chunk_samples).map(spec.chunk_samples.__mul__)
+    anywhere = st.integers(0, length)
+    marks = draw(st.lists(st.one_of(anywhere, edges), max_size=6))
+    return spec, audio, [*sorted(marks), length]
+
+
+@given(stream=streams(), data=st.data())
+def test_any_arrival_of_the_same_audio_and_marks_gives_the_same(
+    stream: tuple[ModelSpec, Audio, list[int]], data: st.DataObject
+) -> None:
+    """A mark is set after the audio before it and before the audio after it."""
+    spec, audio, marks = stream
+    worker = Worker(spec, audio)
+    for head in sorted(data.draw(st.lists(st.integers(0, audio.shape[0]), max_size=20))):
+        before = sum(mark < head for mark in marks)
+        at_head = marks.count(head)
+        seen = marks[: before + data.draw(st.integers(0, at_head))]
+        for _ in range(data.draw(st.integers(0, 3))):
+            worker.step(head, seen)
+    assert comparable(worker.finish(marks)) == comparable(run(spec, audio, marks))
+
+
+@given(stream=streams())
+def test_a_replay_from_any_final_gives_the_same_again(
+    stream: tuple[ModelSpec, Audio, list[int]],
+) -> None:
+    spec, audio, marks = stream
+    emissions = run(spec, audio, marks)
+    for index, emission in enumerate(emissions):
+        if emission.end is not SegmentEnd.NONE:
+            resume = ResumePoint(
+                emission.segment + 1, emission.next_sample, emission.next_mark, 0, 0
+            )
+            again = Worker(spec, audio, resume).finish(marks)
+            assert comparable(again) == comparable(emissions[index + 1 :])
+
+
+@given(stream=streams())
+def test_no_audio_is_skipped_and_only_silence_is_heard_twice(
+    stream: tuple[ModelSpec, Audio, list[int]],
+) -> None:
+    spec, audio, marks = stream
+    rules = EndpointRules.of_model(spec)
+    segments: dict[int, list[Emission]] = {}
+    for emission in run(spec, audio, marks):
+        segments.setdefault(emission.segment, []).append(emission)
+    assert list(segments) == list(range(len(segments)))
+    for emissions in segments.values():
+        *earlier, last = emissions
+        assert {emission.segment_start_sample for emission in emissions} == {
+            last.segment_start_sample
+        }
+        assert all(emission.end is SegmentEnd.NONE for emission in earlier)
+        for before, after in pairwise(emissions):
+            assert after.first_frame == before.first_frame + before.log_probs.shape[0]
+        frames = last.first_frame + last.log_probs.shape[0]
+        assert frames <= MAX_FRAMES
+        if last.end is SegmentEnd.MARK:
+            assert last.next_sample == last.covered_sample == marks[last.next_mark - 1]
+            assert frames == spec.frames_of(last.next_sample - last.segment_start_sample)
+        elif last.end is SegmentEnd.ENDPOINT:
+            given_back = last.covered_sample - last.next_sample
+            assert 0 <= given_back <= rules.onset_margin * spec.frame_samples
+            assert not (audio[last.next_sample : last.covered_sample] > 1).any()
+    for before, after in pairwise(segments.values()):
+        assert after[0].segment_start_sample == before[-1].next_sample
+        assert after[0].first_frame == 0
+
+
+@given(stream=streams())
+def test_every_mark_is_answered_once_and_in_order(
+    stream: tuple[ModelSpec, Audio, list[int]],
+) -> None:
+    spec, audio, marks = stream
+    answered = [e for e in run(spec, audio, marks) if e.end is SegmentEnd.MARK]
+    assert [emission.next_sample for emission in answered] == marks
+    assert [emission.next_mark for emission in answered] == list(range(1, len(marks) + 1))
+
+
+@given(stream=streams())
+def test_every_frame_says_what_its_samples_name(
+    stream: tuple[ModelSpec, Audio, list[int]],
+) -> None:
+    spec, audio, marks = stream
+    for emission in run(spec, audio, marks):
+        for row, log_probs in enumerate(emission.log_probs):
+            frame = emission.first_frame + row
+            sample = emission.segment_start_sample + frame * spec.frame_samples + 1
+            named = audio[sample] if sample < emission.covered_sample else spec.blank
+            assert log_probs.argmax() == named
+
+
+def ends(emissions: list[Emission]) -> list[tuple[int, int, int, str]]:
+    """(segment, frames, next sample, why) of each segment that ended."""
+    return [
+        (e.segment, e.first_frame + e.log_probs.shape[0], e.next_sample, e.end.name)
+        for e in emissions
+        if e.end is not SegmentEnd.NONE
+    ]
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_a_mark_with_no_audio_at_all(spec: ModelSpec) -> None:
+    assert ends(run(spec, spoken(""), [0])) == [(0, 0, 0, "MARK")]
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_two_marks_at_the_same_sample_are_two_finals(spec: ModelSpec) -> None:
+    assert ends(run(spec, spoken("abc"), [6, 6])) == [(0, 3, 6, "MARK"), (1, 0, 6, "MARK")]
+
+
+@pytest.mark.parametrize("spec", SPECS)
+@pytest.mark.parametrize("chunks", [1, 2])
+def test_a_mark_on_a_chunks_end_closes_the_segment(spec: ModelSpec, chunks: int) -> None:
+    """One of the four holes of earlier drafts: it never did."""
+    text = "abcda" * chunks
+    at = 10 * chunks
+    assert ends(run(spec, spoken(text + "ab"), [at])) == [(0, 5 * chunks, at, "MARK")]
+
+
+@pytest.mark.parametrize("inside", range(6))
+def test_a_mark_inside_the_look_ahead_is_the_end_of_what_the_chunk_sees(inside: int) -> None:
+    """The chunk before it and what is left of the audio are both emitted."""
+    at = 10 + inside
+    emissions = run(CONTEXT, spoken("abcdabcdabcd"), [at])
+    assert ends(emissions) == [(0, CONTEXT.frames_of(at), at, "MARK")]
+    assert sum(e.log_probs.shape[0] for e in emissions) == CONTEXT.frames_of(at)
+
+
+def test_less_audio_than_a_hop_has_no_frames() -> None:
+    assert ends(run(NO_CONTEXT, spoken("a")[:1], [1])) == [(0, 0, 1, "MARK")]
+    assert ends(run(CONTEXT, spoken("a")[:1], [1])) == [(0, 1, 1, "MARK")]
+
+
+def test_a_mark_where_the_utterance_ends_by_itself_is_one_final() -> None:
+    audio = spoken("ab" + "_" * 8)
+    assert ends(run(CONTEXT, audio, [20])) == [(0, 10, 20, "MARK")]
+
+
+def test_a_mark_is_not_waited_for() -> None:
+    """Without look-ahead the chunk is complete before the mark at its end can be seen."""
+    audio = spoken("ab" + "_" * 8)
+    assert ends(run(NO_CONTEXT, audio, [20])) == [(0, 10, 14, "ENDPOINT"), (1, 3, 20, "MARK")]
+
+
+def test_a_mark_after_the_utterances_end_is_a_final_of_its_own() -> None:
+    """The next segment begins 3 frames, 6 samples, before the end at sample 20."""
+    audio = spoken("ab" + "_" * 9)
+    assert ends(run(NO_CONTEXT, audio, [22])) == [(0, 10, 14, "ENDPOINT"), (1, 4, 22, "MARK")]
+
+
+def test_silence_before_a_mark_within_reach_ends_nothing() -> None:
+    """It would leave a scrap of audio behind, to be decoded on its own."""
+    audio = spoken("ab" + "_" * 9)
+    assert ends(run(CONTEXT, audio, [22])) == [(0, 11, 22, "MARK")]
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_an_utterance_is_cut_at_its_maximum_length(spec: ModelSpec) -> None:
+    audio = spoken("ab" * MAX_FRAMES)
+    maximum = 2 * MAX_FRAMES
+    assert ends(run(spec, audio, [maximum + 14])) == [
+        (0, MAX_FRAMES, maximum, "ENDPOINT"),
+        (1, 7, maximum + 14, "MARK"),
+    ]
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_nothing_is_planned_before_the_look_ahead_has_arrived(spec: ModelSpec) -> None:
+    worker = Worker(spec, spoken("abcdabcd"))
+    needed = spec.chunk_samples + spec.right_samples
+    assert not worker.step(needed - 1, [])
+    assert worker.step(needed, [])
+    assert not worker.step(needed, [])
+
+
+def test_a_segments_window_begins_with_silence() -> None:
+    """No sample of the segment before is seen, so that a replay from its start is exact."""
+    audio = spoken("dddd" + "abcdabcd")
+    early = run(CONTEXT, audio, [8, 24])
+    late = run(CONTEXT, audio[8:], [16])
+    assert [e.log_probs.tobytes() for e in early if e.segment == 1] == [
+        e.log_probs.tobytes() for e in late
+    ]
+
+
+def test_the_first_chunk_of_each_segment_is_told_to_the_model() -> None:
+    lane = Lane(CONTEXT, EndpointRules.of_model(CONTEXT), 1, START)
+    firsts = []
+    for head in (15, 25, 35):
+        plan = lane.plan(head, None)
+        assert plan is not None
+        firsts.append(plan.first)
+        log_probs = tiny_log_probs(np.full(22, 2, np.int16), (0, 22), first=True, spec=CONTEXT)
+        lane.complete(plan, log_probs)
+    assert firsts == [True, False, False]
+    lane.resume(ResumePoint(1, 30, 0, 3, 30))
+    plan = lane.plan(45, None)
+    assert plan is not None
+    assert (plan.first, plan.start) == (True, 30)
+
+
+def test_an_emission_carries_the_sessions_epoch_and_segment() -> None:
+    resume = ResumePoint(segment=7, sample=100, mark=3, emission=9, partial_sample=100)
+    lane = Lane(CONTEXT, EndpointRules.of_model(CONTEXT), 5, resume)
+    assert (lane.epoch, lane.mark, lane.segment_start) == (5, 3, 100)
+    plan = lane.plan(100, 100)
+    assert plan is not None
+    emission = lane.complete(plan, np.empty((0, 6), np.float32))
+    assert (emission.epoch, emission.segment, emission.next_mark) == (5, 7, 4)
+    assert not emission.has_speech

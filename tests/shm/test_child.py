@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from shm.child import EXIT_UNUSABLE, Child, ChildArguments
+from shm.doorbells import Doorbells
+from shm.plane import Plane
+from tests.shm.planes import SMALL
+
+CHILD = """
+import sys
+from shm.child import Child, run_child
+
+def main(child):
+    if child.settings.get("unusable"):
+        raise ValueError("the settings are of no use")
+    if child.settings.get("crash"):
+        raise KeyError("our mistake")
+    child.stop_on_sigterm()
+    print(child.index, child.generation, child.plane.geometry.slots, flush=True)
+    while child.goes_on:
+        child.bells.workers[0].wait(20)
+    print("stopped", flush=True)
+
+run_child(main, (ValueError,))
+"""
+
+
+@contextmanager
+def lifeline() -> Iterator[tuple[int, int]]:
+    read_end, write_end = os.pipe()
+    try:
+        yield read_end, write_end
+    finally:
+        for fd in (read_end, write_end):
+            try:
+                os.close(fd)
+            except OSError:
+                assert fd == write_end, "a test may have cut it"
+
+
+def start(
+    plane: Plane, bells: Doorbells, lifeline_fd: int, **settings: bool
+) -> subprocess.Popen[str]:
+    arguments = ChildArguments(3, 2, plane.fd, bells.fds, lifeline_fd, dict(settings))
+    return subprocess.Popen(
+        [sys.executable, "-c", CHILD, arguments.to_json()],
+        pass_fds=(plane.fd, *bells.fds, lifeline_fd),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def first_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def test_arguments_survive_the_command_line() -> None:
+    arguments = ChildArguments(1, 2, 3, (4, 5), 6, {"model": "/a path/ü", "beam_size": 600})
+    assert ChildArguments.from_json(arguments.to_json()) == arguments
+
+
+def test_arguments_with_a_field_too_many_are_refused() -> None:
+    fields = json.loads(ChildArguments(1, 2, 3, (4,), 5, {}).to_json())
+    with pytest.raises(TypeError):
+        ChildArguments.from_json(json.dumps({**fields, "other": 1}))
+
+
+def test_a_child_finds_plane_bells_and_settings(plane: Plane, bells: Doorbells) -> None:
+    with lifeline() as (read_end, _):
+        arguments = ChildArguments(1, 4, plane.fd, bells.fds, read_end, {"a": 1})
+        child = Child(ChildArguments.from_json(arguments.to_json()))
+        assert (child.index, child.generation, child.settings) == (1, 4, {"a": 1})
+        assert child.plane.geometry == SMALL
+        assert child.bells.fds == bells.fds
+        assert child.lifeline_fd == read_end
+        assert child.goes_on
+
+
+def test_a_child_stops_when_its_supervisor_is_gone(plane: Plane, bells: Doorbells) -> None:
+    with lifeline() as (read_end, write_end):
+        arguments = ChildArguments(1, 4, plane.fd, bells.fds, read_end, {})
+        child = Child(arguments)
+        os.close(write_end)
+        assert not child.goes_on
+
+
+def test_sigterm_ends_the_loop_and_not_the_round(plane: Plane, bells: Doorbells) -> None:
+    with lifeline() as (read_end, _), start(plane, bells, read_end) as process:
+        assert first_line(process) == f"3 2 {SMALL.slots}\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate()[0] == "stopped\n"
+        assert process.returncode == 0
+
+
+def test_the_end_of_the_lifeline_ends_the_loop(plane: Plane, bells: Doorbells) -> None:
+    with lifeline() as (read_end, write_end), start(plane, bells, read_end) as process:
+        first_line(process)
+        os.close(write_end)
+        assert process.communicate()[0] == "stopped\n"
+        assert process.returncode == 0
+
+
+def test_what_a_child_cannot_use_is_one_line_and_a_code(plane: Plane, bells: Doorbells) -> None:
+    with lifeline() as (read_end, _), start(plane, bells, read_end, unusable=True) as process:
+        _, errors = process.communicate()
+        assert errors == "the settings are of no use\n"
+        assert process.returncode == EXIT_UNUSABLE
+
+
+def test_our_mistake_is_a_traceback_and_another_code(plane: Plane, bells: Doorbells) -> None:
+    with lifeline() as (read_end, _), start(plane, bells, read_end, crash=True) as process:
+        _, errors = process.communicate()
+        assert "Traceback" in errors
+        assert process.returncode not in {0, EXIT_UNUSABLE}

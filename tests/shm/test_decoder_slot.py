@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import pytest
+
+from shm import layout
+from shm.decoder_slot import DecoderSlot
+from shm.doorbells import Doorbells
+from shm.frontend_slot import FrontendSlot
+from shm.outbox import OutboxRecord, ResumePoint
+from shm.plane import Plane
+from shm.records import Hypothesis
+from shm.worker_slot import WorkerSlot
+from tests.shm.planes import emission, final, samples, was_rung
+from tests.shm.watched_plane import CrashError, Fuse, WatchedPlane
+
+FIRST = ResumePoint(segment=1, sample=40, mark=0, emission=1, partial_sample=40)
+SECOND = ResumePoint(segment=2, sample=80, mark=1, emission=2, partial_sample=80)
+
+
+@pytest.fixture
+def frontend(plane: Plane, bells: Doorbells) -> FrontendSlot:
+    frontend = FrontendSlot(plane, bells, 0, frontend=1)
+    frontend.write_audio(samples(*range(100)))
+    return frontend
+
+
+@pytest.fixture
+def worker(plane: Plane, bells: Doorbells) -> WorkerSlot:
+    return WorkerSlot(plane, bells, 0)
+
+
+@pytest.fixture
+def decoder(plane: Plane, bells: Doorbells, frontend: FrontendSlot) -> DecoderSlot:
+    return DecoderSlot(plane, bells, 0)
+
+
+def commits(plane: Plane) -> tuple[int, int]:
+    line = plane.line(plane.layout.decoder_line(0))
+    return line[layout.SLOT_AUDIO_COMMIT], line[layout.SLOT_EMISSION_COMMIT]
+
+
+def partial(epoch: int, resume: ResumePoint) -> OutboxRecord:
+    return OutboxRecord(epoch, Hypothesis((), 0.0, False), False, resume)
+
+
+def test_emissions_are_read_in_order(worker: WorkerSlot, decoder: DecoderSlot) -> None:
+    assert not decoder.has_emission
+    for first_frame in (0, 4):
+        worker.publish(emission(first_frame=first_frame))
+    assert decoder.read().first_frame == 0
+    decoder.step_past()
+    assert (decoder.tail, decoder.read().first_frame) == (1, 4)
+    decoder.step_past()
+    assert not decoder.has_emission
+
+
+def test_stepping_past_a_record_keeps_it_for_a_successor(
+    plane: Plane, bells: Doorbells, worker: WorkerSlot, decoder: DecoderSlot
+) -> None:
+    worker.publish(emission())
+    decoder.step_past()
+    successor = DecoderSlot(plane, bells, 0)
+    assert successor.has_emission
+    assert successor.tail == 0
+
+
+def test_dropping_a_record_frees_it_and_all_before_it(
+    plane: Plane, bells: Doorbells, worker: WorkerSlot, decoder: DecoderSlot
+) -> None:
+    for _ in range(3):
+        worker.publish(emission())
+    decoder.step_past()
+    decoder.drop()
+    assert commits(plane) == (0, 2)
+    assert DecoderSlot(plane, bells, 0).tail == 2
+
+
+def test_a_full_ring_of_dropped_records_has_room_again(
+    worker: WorkerSlot, decoder: DecoderSlot
+) -> None:
+    """The first record was decoded and kept; its segment can only begin again (see `drop`)."""
+    while worker.has_room:
+        worker.publish(emission())
+    decoder.step_past()
+    while decoder.has_emission:
+        decoder.drop()
+    assert worker.has_room
+
+
+def test_a_new_attempt_frees_the_older_ones(
+    plane: Plane, worker: WorkerSlot, decoder: DecoderSlot
+) -> None:
+    for first_frame in (0, 4, 0):
+        worker.publish(emission(first_frame=first_frame))
+    decoder.step_past()
+    decoder.step_past()
+    decoder.begin_attempt()
+    assert commits(plane) == (0, 2)
+
+
+def test_a_final_settles_audio_and_emissions(
+    plane: Plane, frontend: FrontendSlot, decoder: DecoderSlot
+) -> None:
+    decoder.publish(final("one", epoch=frontend.epoch, resume=FIRST))
+    assert commits(plane) == (40, 1)
+    record = frontend.take()
+    assert record is not None
+    assert record.hypothesis.is_final
+
+
+def test_a_partial_settles_nothing(
+    plane: Plane, frontend: FrontendSlot, decoder: DecoderSlot
+) -> None:
+    decoder.publish(partial(frontend.epoch, FIRST))
+    assert commits(plane) == (0, 0)
+    assert frontend.take() == partial(frontend.epoch, FIRST)
+
+
+def test_a_result_rings_its_owner(
+    bells: Doorbells, frontend: FrontendSlot, decoder: DecoderSlot
+) -> None:
+    decoder.publish(partial(frontend.epoch, FIRST))
+    assert was_rung(bells.frontends[1])
+
+
+def test_room_counts_from_what_the_frontend_has_taken(
+    frontend: FrontendSlot, decoder: DecoderSlot
+) -> None:
+    for _ in range(layout.OUTBOX_RECORDS):
+        assert decoder.has_room
+        decoder.publish(partial(frontend.epoch, FIRST))
+    assert not decoder.has_room
+    with pytest.raises(AssertionError, match="never overwritten"):
+        decoder.publish(partial(frontend.epoch, FIRST))
+    frontend.take()
+    assert decoder.has_room
+
+
+@pytest.mark.parametrize(("stores", "settled"), [(0, False), (1, True), (2, True)])
+def test_a_final_is_settled_by_one_store_wherever_the_decoder_dies(
+    plane: Plane, bells: Doorbells, frontend: FrontendSlot, stores: int, settled: bool
+) -> None:
+    """Rule R2: nothing has happened before the store of the head; after it, all, once repaired."""
+    DecoderSlot(plane, bells, 0).publish(final("one", epoch=frontend.epoch, resume=FIRST))
+    frontend.take()
+    fuse = Fuse()
+    dying = DecoderSlot(WatchedPlane(plane, fuse), bells, 0)
+    fuse.stores = stores
+    with pytest.raises(CrashError):
+        dying.publish(final("two", epoch=frontend.epoch, resume=SECOND))
+    DecoderSlot(plane, bells, 0)
+    assert (frontend.take() is not None) is settled
+    assert commits(plane) == ((80, 2) if settled else (40, 1))
+
+
+def test_a_final_takes_three_stores(plane: Plane, bells: Doorbells, frontend: FrontendSlot) -> None:
+    """So that the test above has tried them all."""
+    fuse = Fuse()
+    decoder = DecoderSlot(WatchedPlane(plane, fuse), bells, 0)
+    fuse.stores = 3
+    decoder.publish(final(epoch=frontend.epoch, resume=FIRST))
+    assert fuse.stores == 0
+
+
+def test_repair_never_goes_back(
+    plane: Plane, bells: Doorbells, frontend: FrontendSlot, decoder: DecoderSlot
+) -> None:
+    """A later attempt freed more than the last final had."""
+    decoder.publish(final(epoch=frontend.epoch, resume=FIRST))
+    for _ in range(2):
+        decoder.step_past()
+    decoder.begin_attempt()
+    assert commits(plane) == (40, 2)
+    DecoderSlot(plane, bells, 0)
+    assert commits(plane) == (40, 2)
+
+
+def test_a_slot_without_results_needs_no_repair(plane: Plane, bells: Doorbells) -> None:
+    DecoderSlot(plane, bells, 2)
+    assert commits(plane) == (0, 0)
+
+
+def test_session_and_resume_point_are_those_of_the_slot(
+    frontend: FrontendSlot, decoder: DecoderSlot
+) -> None:
+    session = decoder.session()
+    assert session is not None
+    assert decoder.epoch == session.epoch == frontend.epoch
+    decoder.publish(final(epoch=frontend.epoch, resume=FIRST))
+    assert decoder.resume_point(session) == FIRST

@@ -1,0 +1,53 @@
+"""A second mapping of a plane that tells of every word about to be loaded or stored.
+
+A test can so run another process's part between any two accesses, or end this one there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from shm.plane import Plane
+from shm.words import Words
+
+
+class CrashError(Exception):
+    """The process that reads and writes through this plane dies here."""
+
+
+class WatchedPlane(Plane):
+    """``before`` is called with "load" or "store" ahead of every access to a word."""
+
+    def __init__(self, plane: Plane, before: Callable[[str], None]) -> None:
+        self.before = before
+        super().__init__(plane.fd, plane.layout, writable=True)
+
+    def words(self, offset: int, count: int) -> Words:
+        return _WatchedWords(super().words(offset, count), self)
+
+
+class _WatchedWords:
+    def __init__(self, words: Words, plane: WatchedPlane) -> None:
+        self._words = words
+        self._plane = plane
+
+    def __getitem__(self, index: int) -> int:
+        self._plane.before("load")
+        return self._words[index]
+
+    def __setitem__(self, index: int, value: int) -> None:
+        self._plane.before("store")
+        self._words[index] = value
+
+
+class Fuse:
+    """Burns through after a number of stores: the next is a `CrashError`. None lasts for ever."""
+
+    def __init__(self, stores: int | None = None) -> None:
+        self.stores = stores
+
+    def __call__(self, access: str) -> None:
+        if access == "store" and self.stores is not None:
+            if self.stores == 0:
+                raise CrashError
+            self.stores -= 1
