@@ -18,7 +18,7 @@ from server.config import (
     serve_config,
 )
 from server.doctor import examine
-from server.engine import Engine, EngineError
+from server.engine import Engine, EngineError, UnusableError
 from server.supervisor import ServeError, serve
 from server.transcribe import AudioFileError, transcribe
 from shm.plane import PlaneError
@@ -32,6 +32,8 @@ def main() -> None:
     arguments = _parser().parse_args()
     try:
         sys.exit(arguments.run(arguments))
+    except UnusableError:
+        sys.exit(EXIT_UNUSABLE)  # the process that found it out has said why
     except (ConfigError, ServeError, EngineError, PlaneError) as error:
         print(f"realtime-engine: {error}", file=sys.stderr)
         sys.exit(EXIT_UNUSABLE)

@@ -216,7 +216,7 @@ def read(
         try:
             values[setting.name] = setting.parse(text)
         except ValueError as error:
-            raise ConfigError(f"{source} {error}, not '{text}'") from None
+            raise ConfigError(f"{source} {error}, not {text!r}") from None
     return values
 
 

@@ -56,8 +56,9 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._slot: FrontendSlot | None = None
         self._session: Session | None = None
-        self._fragments: list[bytes] = []
-        self._fragments_opcode = Opcode.BINARY
+        self._message = bytearray()
+        self._message_opcode = Opcode.BINARY
+        self._requested = False
         self._farewell: list[bytes] | None = None
         self._reading = True
         self._half_closed = False
@@ -100,20 +101,20 @@ class Connection(asyncio.Protocol):
     def pump(self) -> None:
         """Sends what the session has to say, and reads or stops reading as it asks."""
         session = self._session
-        if session is None or self._slot is None:
+        if session is None or self._slot is None or self._transport.is_closing():
             return
         session.pump()
         frames = [_text_frame(message) for message in session.outgoing()]
         if frames:
             self._transport.writelines(frames)
-            if self._transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
-                log.warning("a client does not read its results: disconnected")
-                self._transport.abort()
-                return
-        if session.finished:
+        if self._transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+            log.warning("a client does not read what it is sent: disconnected")
+            self._transport.abort()
+        elif session.finished:
             self._finish(session)
         elif session.blocked == self._reading:
             self._reading = not session.blocked
+            self._last_heard_s = self._loop.time()  # nobody listened until now
             (self._transport.resume_reading if self._reading else self._transport.pause_reading)()
 
     @property
@@ -131,8 +132,8 @@ class Connection(asyncio.Protocol):
     # -- bytes in
 
     def _next_piece(self, data: bytes) -> tuple[bytes, bytes]:
-        """A line of the request while that lasts: frames right behind it find the connection open."""
-        if self._ws.state is State.CONNECTING and self._ws.handshake_exc is None:
+        """A line of the request while that lasts: frames behind it find the connection open."""
+        if not self._requested and self._ws.handshake_exc is None:
             line_end = data.find(b"\n") + 1 or len(data)
             return data[:line_end], data[line_end:]
         return data, b""
@@ -154,6 +155,7 @@ class Connection(asyncio.Protocol):
     # -- the handshake
 
     def _handshake(self, request: Request) -> None:
+        self._requested = True
         try:
             parameters = parse_request(request.path)
         except RequestError as error:
@@ -197,12 +199,12 @@ class Connection(asyncio.Protocol):
         if self._session is None or frame.opcode in {Opcode.PING, Opcode.PONG, Opcode.CLOSE}:
             return
         if frame.opcode is not Opcode.CONT:
-            self._fragments_opcode = frame.opcode
-        self._fragments.append(bytes(frame.data))
+            self._message_opcode = frame.opcode
+        self._message += frame.data
         if not frame.fin:
             return
-        message, self._fragments = b"".join(self._fragments), []
-        if self._fragments_opcode is Opcode.BINARY:
+        message, self._message = bytes(self._message), bytearray()
+        if self._message_opcode is Opcode.BINARY:
             self._session.receive_audio(message)
             return
         try:
@@ -258,9 +260,14 @@ class Connection(asyncio.Protocol):
                 self._transport.write_eof()
 
     def _keep_alive(self) -> None:
-        """Pings, so that a client whose network is gone does not hold its slot."""
+        """Pings, so that a client whose network is gone does not hold its slot.
+
+        One that has closed owes no answer any more: it waits for its last final.
+        """
+        assert self._session is not None
+        expected = self._reading and self._session.closing is None
         silent_s = self._loop.time() - self._last_heard_s
-        if self._reading and silent_s > PING_TIMEOUT_S:
+        if expected and silent_s > PING_TIMEOUT_S:
             log.info("a client has been silent for %.0f s: disconnected", silent_s)
             self._transport.abort()
             return

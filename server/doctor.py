@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import resource
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from typing import Final
 from models.spec import ModelSpec
 from server.config import EngineConfig, ServeConfig
 from server.engine import geometry_of
+from server.supervisor import ServeError, bind
 from shm.layout import Layout
 from shm.plane import Plane, PlaneError
 
@@ -72,13 +72,10 @@ def _framework(engine: EngineConfig) -> Iterator[Finding]:
 
 
 def _port(serve: ServeConfig) -> Finding:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((serve.host, serve.port))
-        except OSError as error:
-            advice = f"{serve.host}:{serve.port} {error.strerror}: free it or use --port"
-            return Finding(False, "port", advice)
+    try:
+        bind(serve).close()
+    except ServeError as error:
+        return Finding(False, "port", str(error))
     return Finding(True, "port", f"{serve.host}:{serve.port} is free")
 
 

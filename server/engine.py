@@ -38,6 +38,10 @@ class EngineError(Exception):
     """The engine cannot start or go on; the message is one line."""
 
 
+class UnusableError(EngineError):
+    """A process was given what it cannot use; it has said so itself, in one line on stderr."""
+
+
 @dataclass(slots=True)
 class ManagedProcess:
     """One place in the engine, filled by one generation after another."""
@@ -117,19 +121,24 @@ class Engine:
     def start(self, keep_waiting: Callable[[], bool] = lambda: True) -> None:
         """Starts what is not running yet and returns once all are ready.
 
+        The first process of a kind goes ahead of its siblings: what it cannot use is of no use to
+        them either, and is said once.
+
         Raises:
             EngineError: a process gave up during its start (it has said why on stderr), or took
                 longer than `START_TIMEOUT_S`, or ``keep_waiting`` turned false.
         """
-        for managed in self._processes:
-            if managed.process is None:
-                self._spawn(managed)
         deadline_s = time.monotonic() + START_TIMEOUT_S
         while not self.is_ready:
             if not keep_waiting():
                 raise EngineError("stopped during start-up")
             for managed in self._processes:
+                if managed.process is None and self._has_gone_ahead(managed):
+                    self._spawn(managed, time.monotonic())
+            for managed in self._processes:
                 code = managed.process.poll() if managed.process else None
+                if code == EXIT_UNUSABLE:
+                    raise UnusableError(f"{managed.name} {managed.index} cannot start")
                 if code is not None:
                     raise EngineError(
                         f"{managed.name} {managed.index} could not start (exit {code})"
@@ -142,8 +151,16 @@ class Engine:
     def is_ready(self) -> bool:
         return all(managed.is_ready for managed in self._processes)
 
+    def _has_gone_ahead(self, managed: ManagedProcess) -> bool:
+        """Whether the first process of this one's kind is ready, or is this one."""
+        return managed.index == 0 or any(
+            first.is_ready
+            for first in self._processes
+            if first.name == managed.name and first.index == 0
+        )
+
     def watch(self, now_s: float) -> list[str]:
-        """Reaps and replaces what died or is stuck.
+        """Reaps and replaces what died or is stuck; ``now_s`` is the monotonic clock's time.
 
         Returns:
             What happened, a line each, for the log.
@@ -155,18 +172,16 @@ class Engine:
         for managed in self._processes:
             if managed.process is None:
                 if now_s >= managed.restart_at_s:
-                    self._spawn(managed)
+                    self._spawn(managed, now_s)
                 continue
             code = managed.process.poll()
             if code is None:
-                if self._is_stuck(managed):
+                if self._is_stuck(managed, now_s):
                     events.append(f"{managed.name} {managed.index} is stuck: killed")
                     managed.process.kill()
                 continue
             if code == EXIT_UNUSABLE:
-                raise EngineError(
-                    f"{managed.name} {managed.index} cannot run any more (exit {code})"
-                )
+                raise UnusableError(f"{managed.name} {managed.index} cannot go on")
             events.append(self._schedule_restart(managed, code, now_s))
         return events
 
@@ -205,7 +220,7 @@ class Engine:
         self.bells.close()
         self.plane.close()
 
-    def _spawn(self, managed: ManagedProcess) -> None:
+    def _spawn(self, managed: ManagedProcess, now_s: float) -> None:
         managed.generation += 1
         arguments = ChildArguments(
             index=managed.index,
@@ -216,7 +231,7 @@ class Engine:
             settings=managed.settings,
         )
         inherited = (self.plane.fd, *self.bells.fds, self._lifeline_read, *managed.extra_fds)
-        managed.started_s = time.monotonic()
+        managed.started_s = now_s
         managed.process = subprocess.Popen(
             [sys.executable, "-m", managed.module, arguments.to_json()],
             pass_fds=inherited,
@@ -224,9 +239,11 @@ class Engine:
             process_group=0,  # a Ctrl-C in the terminal is for the supervisor alone
         )
 
-    def _is_stuck(self, managed: ManagedProcess) -> bool:
-        stale = managed.line.heartbeat_age_ms(time.monotonic_ns()) > STALE_AFTER_MS
-        return managed.is_ready and stale
+    def _is_stuck(self, managed: ManagedProcess, now_s: float) -> bool:
+        """Whether it does not go round its loop any more, or never came to it."""
+        if managed.is_ready:
+            return managed.line.heartbeat_age_ms(int(now_s * 1e9)) > STALE_AFTER_MS
+        return now_s - managed.started_s > START_TIMEOUT_S
 
     def _schedule_restart(self, managed: ManagedProcess, code: int, now_s: float) -> str:
         if now_s - managed.started_s > FORGIVEN_AFTER_S:

@@ -43,9 +43,10 @@ class Frontend:
         self._rate_hz = child.plane.geometry.sample_rate_hz
         self._connections: set[Connection] = set()
         self._stopping = asyncio.Event()
+        self._orphaned = False
         self._empty = asyncio.Event()
         loop.add_reader(self._bell.fd, self._on_bell)
-        loop.add_reader(child.lifeline_fd, self._stopping.set)
+        loop.add_reader(child.lifeline_fd, self._on_orphaned, child.lifeline_fd)
         loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
 
     async def serve(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
@@ -63,7 +64,14 @@ class Frontend:
         self._line.ready()
         await self._stopping.wait()
         server.close()
-        await self._drain()
+        if not self._orphaned:
+            await self._drain()
+
+    def _on_orphaned(self, lifeline_fd: int) -> None:
+        """The supervisor died. Worker and decoders end as well, so no final is left to wait for."""
+        self._loop.remove_reader(lifeline_fd)  # it stays readable
+        self._orphaned = True
+        self._stopping.set()
 
     def _connection(self) -> Connection:
         connection = Connection(self._pool, self._rate_hz, self._loop, self._on_closed)

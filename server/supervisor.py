@@ -53,7 +53,7 @@ def serve(config: ServeConfig, engine_config: EngineConfig, spec: ModelSpec) -> 
         EngineError: a process cannot start or go on.
     """
     stop = _StopSignal()
-    listener = _bind(config)
+    listener = bind(config)
     _check_tls(config)
     try:
         engine = Engine(engine_config, spec, config.frontends)
@@ -90,8 +90,12 @@ def _add_frontends(engine: Engine, config: ServeConfig, listener: socket.socket)
         engine.add_frontend(index, settings, listener.fileno())
 
 
-def _bind(config: ServeConfig) -> socket.socket:
-    """The bound socket, not listening yet; children inherit it and listen."""
+def bind(config: ServeConfig) -> socket.socket:
+    """The bound socket, not listening yet; children inherit it and listen.
+
+    Raises:
+        ServeError: no such address, or the port is taken or not for everyone.
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             config.host, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

@@ -80,12 +80,12 @@ def read_audio(path: Path) -> tuple[NDArray[np.int16], int]:
         raise AudioFileError(f"{path}: there is no such file")
     try:
         samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
+    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: no header, as in *.raw
+        reason = getattr(error, "error_string", "it has no header").rstrip(".")
         raise AudioFileError(
-            f"{path} is not readable audio ({error.error_string.rstrip('.')}): "
-            "give WAV, FLAC, MP3 or OGG"
+            f"{path} is not readable audio ({reason}): give WAV, FLAC, MP3 or OGG"
         ) from error
-    mono = samples.mean(1) * 32768
+    mono = np.nan_to_num(samples.mean(1)) * 32768
     return np.clip(np.rint(mono), -32768, 32767).astype(np.int16), int(rate_hz)
 
 

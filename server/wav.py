@@ -24,11 +24,12 @@ class WavError(Exception):
 class WavHeaderSkipper:
     """Feeds on the stream's first bytes until it knows where the audio begins."""
 
-    __slots__ = ("_held", "_rate_hz")
+    __slots__ = ("_chunk_at", "_held", "_rate_hz")
 
     def __init__(self, rate_hz: int) -> None:
         self._rate_hz = rate_hz
-        self._held: bytes | None = b""
+        self._held: bytearray | None = bytearray()
+        self._chunk_at = _RIFF_BYTES
 
     def feed(self, data: bytes) -> bytes:
         """The audio of ``data``; empty while a header is not complete.
@@ -41,11 +42,11 @@ class WavHeaderSkipper:
             return data
         self._held += data
         audio_at = self._audio_offset(self._held)
+        if (len(self._held) if audio_at is None else audio_at) > MAX_HEADER_BYTES:
+            raise WavError(f"a WAV header of more than {MAX_HEADER_BYTES} bytes is not taken")
         if audio_at is None:
-            if len(self._held) > MAX_HEADER_BYTES:
-                raise WavError(f"a WAV header of more than {MAX_HEADER_BYTES} bytes is not taken")
             return b""
-        audio, self._held = self._held[audio_at:], None
+        audio, self._held = bytes(self._held[audio_at:]), None
         return audio
 
     def flush(self) -> bytes:
@@ -53,30 +54,32 @@ class WavHeaderSkipper:
 
         Audio that happens to begin like a header is audio once nothing follows it.
         """
-        held = self._held or b""
+        held = bytes(self._held or b"")
         if len(held) >= _RIFF_BYTES:
             return b""  # a header without samples
         self._held = None if held else self._held
         return held
 
-    def _audio_offset(self, held: bytes) -> int | None:
-        start = held[:_RIFF_BYTES]
+    def _audio_offset(self, held: bytearray) -> int | None:
+        """Where the audio begins, None if that is still to come. Looks at no chunk twice."""
+        start = bytes(held[:_RIFF_BYTES])
         if not (b"RIFF".startswith(start[:4]) and b"WAVE".startswith(start[8:12])):
             return 0
         if len(held) < _RIFF_BYTES:
             return None
-        at = _RIFF_BYTES
-        while len(held) >= at + _CHUNK.size:
-            name, size = _CHUNK.unpack_from(held, at)
-            at += _CHUNK.size
+        while len(held) >= self._chunk_at + _CHUNK.size:
+            name, size = _CHUNK.unpack_from(held, self._chunk_at)
+            at = self._chunk_at + _CHUNK.size
             if name == b"data":
                 return at
-            if name == b"fmt " and len(held) >= at + _FORMAT.size:
+            if name == b"fmt ":
+                if len(held) < at + _FORMAT.size:
+                    return None
                 self._check_format(held, at)
-            at += size + size % 2
+            self._chunk_at = at + size + size % 2
         return None
 
-    def _check_format(self, held: bytes, at: int) -> None:
+    def _check_format(self, held: bytearray, at: int) -> None:
         code, channels, rate_hz, _, _, bits = _FORMAT.unpack_from(held, at)
         if code not in {_PCM, _EXTENSIBLE} or channels != 1 or bits != 16:
             raise WavError(

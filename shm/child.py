@@ -85,7 +85,7 @@ def run_child(main: Callable[[Child], None], unusable: tuple[type[Exception], ..
     try:
         main(Child.from_command_line())
     except unusable as error:
-        print(error, file=sys.stderr, flush=True)
+        print(f"realtime-engine: {error}", file=sys.stderr, flush=True)
         sys.exit(EXIT_UNUSABLE)
     # Nothing of a finished child needs tidying, and a framework's exit handlers may hang.
     sys.stderr.flush()

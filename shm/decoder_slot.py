@@ -1,7 +1,7 @@
 """The decoder's side of a slot: emission records in, hypotheses out, and what is settled for good.
 
-A final is committed by one store, the outbox head. The three commits follow from the record that the
-head publishes, so a decoder that dies between the stores is repaired from that record (rule R2).
+A final is committed by one store, the outbox head. The three commits follow from the record that
+the head publishes, so a decoder that dies between the stores is repaired from it (rule R2).
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ class Client:
     def receive(self) -> Message:
         """The next message."""
         message = self._next()
-        assert message is not None, f"the server closed: {self.close_code} {self.close_reason}"
+        assert message is not None, f"the server closed: {self.close_code}"
         return message
 
     def final(self) -> Message:
@@ -138,11 +138,8 @@ class Client:
 
     @property
     def close_code(self) -> int | None:
-        return self._socket.close_code
-
-    @property
-    def close_reason(self) -> str | None:
-        return self._socket.close_reason
+        code: int | None = self._socket.close_code
+        return code
 
     def _rest(self) -> Iterator[Message]:
         while (message := self._next()) is not None:
@@ -206,7 +203,7 @@ class RawClient:
                 self._protocol.receive_eof()
             for event in self._protocol.events_received():
                 if isinstance(event, Frame) and event.opcode is Opcode.TEXT:
-                    yield json.loads(event.data)
+                    yield json.loads(bytes(event.data))
             if not data:
                 return
 
@@ -255,9 +252,17 @@ class Refusal:
 
 def refusal(url: str, target: str, context: ssl.SSLContext | None = None) -> Refusal:
     """How the server refuses a handshake; fails if it does not."""
+    answer = knock(url, target, ssl=context)
+    if isinstance(answer, Client):
+        answer.close()
+        raise AssertionError(f"{target} was accepted")
+    return answer
+
+
+def knock(url: str, target: str = query(), **options: Any) -> Client | Refusal:
+    """An open connection, or how the server refuses it."""
     try:
-        with connect(url + target, proxy=None, open_timeout=PATIENCE_S, ssl=context):
-            raise AssertionError(f"{target} was accepted")
+        return Client(url, target, **options)
     except InvalidStatus as refused:
         response = refused.response
         headers = {name.lower(): value for name, value in response.headers.raw_items()}

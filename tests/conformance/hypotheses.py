@@ -1,8 +1,9 @@
-"""What every hypothesis looks like (line 11 of the protocol). The client checks each one it gets."""
+"""What every hypothesis looks like (line 11 of the protocol); the client checks each one."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
@@ -51,5 +52,5 @@ def text_of(messages: list[Message]) -> str:
     return " ".join(m["text"] for m in messages if m.get("isFinal") and m["text"])
 
 
-def _check_types(fields: Message, types: dict[str, type]) -> None:
+def _check_types(fields: Message, types: Mapping[str, type]) -> None:
     assert {name: type(value) for name, value in fields.items()} == types

@@ -79,6 +79,10 @@ class ServerProcess:
         """SIGTERM, unless it has ended; waits for the end and returns the exit status."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
+        return self.wait()
+
+    def wait(self) -> int:
+        """The exit status, once the server has ended."""
         try:
             return self._process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:

@@ -48,7 +48,7 @@ def continuous_speech(seconds: float) -> NDArray[np.int16]:
 
 def resampled(audio: NDArray[np.int16], rate_hz: int) -> NDArray[np.int16]:
     """16 kHz audio at another rate."""
-    converted = soxr.resample(audio.astype(np.float32), RATE_HZ, rate_hz)
+    converted: NDArray[np.float32] = soxr.resample(audio.astype(np.float32), RATE_HZ, rate_hz)
     return np.clip(np.rint(converted), -_FULL_SCALE, _FULL_SCALE - 1).astype(np.int16)
 
 
@@ -60,5 +60,7 @@ def _read(line: dict[str, str]) -> Clip:
 
 def _trimmed(audio: NDArray[np.int16]) -> NDArray[np.int16]:
     """Without the quiet at both ends: what stays within 2% of the clip's loudest sample."""
-    loud = np.flatnonzero(np.abs(audio.astype(np.int32)) > np.abs(audio.astype(np.int32)).max() / 50)
+    loud = np.flatnonzero(
+        np.abs(audio.astype(np.int32)) > np.abs(audio.astype(np.int32)).max() / 50
+    )
     return audio[loud[0] : loud[-1] + 1]

@@ -125,7 +125,7 @@ class TestLine02SampleRate:
 
 
 class TestLine03Text2int:
-    """Line 3: numbers as digits in partials and finals, one entry per written token; off unasked."""
+    """Line 3: numbers as digits in partials and finals, an entry per written token."""
 
     def test_line_03_off_by_default(self, echo_server: ServerProcess) -> None:
         target = "/?downsample=True&sampleRate=16000"

@@ -312,9 +312,7 @@ class TestLine15Done:
         assert [message["text"] for message in messages] == [""] * 100
 
     @pytest.mark.parametrize("chunks", [1, 2])
-    def test_line_15_exactly_at_a_chunks_end(
-        self, echo_server: ServerProcess, chunks: int
-    ) -> None:
+    def test_line_15_exactly_at_a_chunks_end(self, echo_server: ServerProcess, chunks: int) -> None:
         """Once the chunk was consumed: there is no audio left for the final to wait for."""
         characters = chunks * CHUNK_MS // FRAME_MS
         word = "ab" * (characters // 2)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -55,7 +56,6 @@ class Settled:
 class Client:
     """One session: sends its script as room allows, collects what comes back."""
 
-    number: int
     script: Script
     slot: FrontendSlot
     base_sample: int
@@ -140,7 +140,7 @@ class Simulation:
         self._is_disturbed = seed is not None
         self._rng = random.Random(seed)
         self._odds = CALM
-        self._waiting = list(reversed(list(enumerate(scripts))))
+        self._waiting = list(reversed(scripts))
         self._clients: dict[int, Client] = {}
         self.complete: list[Client] = []
         self.cut_off: list[Client] = []
@@ -148,10 +148,11 @@ class Simulation:
         geometry = geometry_of(TINY, slots=SLOTS)
         self._plane = Plane.create(geometry)
         self._bells = Doorbells.create(geometry)
-        self._planes = [
-            WatchedPlane(self._plane, lambda _, actor=actor: self._at_access(actor))  # type: ignore[misc]
-            for actor in range(3)
-        ]
+        self._planes: list[Plane] = [self._plane] * 3
+        if self._is_disturbed:
+            self._planes = [
+                WatchedPlane(self._plane, partial(self._at_access, actor)) for actor in range(3)
+            ]
         self._parts = [self._serve, self._compute, self._decode]
         self._starts = [self._start_frontend, self._start_worker, self._start_decoder]
         for start in self._starts:
@@ -203,7 +204,7 @@ class Simulation:
                 continue
             return
 
-    def _at_access(self, actor: int) -> None:
+    def _at_access(self, actor: int, _access: str) -> None:
         """Ahead of a load or store of ``actor``: it may die there, or another may run."""
         chance = self._rng.random()
         if chance < self._odds.crash[actor]:
@@ -237,14 +238,15 @@ class Simulation:
         return self._worker.round()
 
     def _decode(self) -> bool:
-        return any([decoder.work() for decoder in self._decoders])
+        worked = [decoder.work() for decoder in self._decoders]
+        return any(worked)
 
     def _serve(self) -> bool:
         """Takes clients in, lets each do one thing, and sees them off."""
         worked = False
         while self._waiting and (slot := self._pool.claim()) is not None:
             base = slot._audio_head
-            self._clients[slot.slot] = Client(*self._waiting.pop(), slot, base)
+            self._clients[slot.slot] = Client(self._waiting.pop(), slot, base)
             worked = True
         for client in list(self._clients.values()):
             worked |= client.work()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -77,6 +78,12 @@ def test_where_an_utterance_ends(pattern: str, end: int | None) -> None:
     assert end_of(pattern) == end
 
 
+def test_where_silence_does_not_count_the_maximum_length_does() -> None:
+    endpointer = Endpointer(RULES)
+    assert endpointer.end_in(np.zeros(59, np.bool_), at_silence=False) is None
+    assert endpointer.end_in(np.zeros(2, np.bool_), at_silence=False) == 1
+
+
 @given(speech=speech_patterns, cuts=st.lists(st.integers(0, 300)))
 def test_any_split_ends_at_the_same_frame(speech: list[bool], cuts: list[int]) -> None:
     whole = Endpointer(RULES)
@@ -84,7 +91,7 @@ def test_any_split_ends_at_the_same_frame(speech: list[bool], cuts: list[int]) -
     parts = Endpointer(RULES)
     edges = [0, *sorted(min(cut, len(speech)) for cut in cuts), len(speech)]
     found = None
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in pairwise(edges):
         count = parts.end_in(np.array(speech[begin:end], np.bool_))
         if count is not None:
             found = begin + count

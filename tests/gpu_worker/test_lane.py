@@ -161,9 +161,9 @@ def test_no_audio_is_skipped_and_only_silence_is_heard_twice(
             given_back = last.covered_sample - last.next_sample
             assert 0 <= given_back <= rules.onset_margin * spec.frame_samples
             assert not (audio[last.next_sample : last.covered_sample] > 1).any()
-    for before, after in pairwise(segments.values()):
-        assert after[0].segment_start_sample == before[-1].next_sample
-        assert after[0].first_frame == 0
+    for segment, following in pairwise(segments.values()):
+        assert following[0].segment_start_sample == segment[-1].next_sample
+        assert following[0].first_frame == 0
 
 
 @given(stream=streams())

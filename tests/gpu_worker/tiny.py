@@ -62,6 +62,7 @@ def tiny_log_probs(
     window: NDArray[np.int16], span: tuple[int, int], *, first: bool, spec: ModelSpec = TINY
 ) -> NDArray[np.float32]:
     """(window_samples,) -> (chunk_frames, vocabulary), all of it a function of the arguments."""
+    assert 0 <= span[0] <= span[1] <= spec.window_samples, "the segment is seen in its window"
     middles = spec.left_samples + np.arange(spec.chunk_frames) * spec.frame_samples + 1
     tokens = np.clip(window[middles], 0, len(spec.vocabulary) - 1)
     trace = zlib.crc32(window.tobytes() + bytes((*span, first))) / 2**32

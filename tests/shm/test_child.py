@@ -114,7 +114,7 @@ def test_the_end_of_the_lifeline_ends_the_loop(plane: Plane, bells: Doorbells) -
 def test_what_a_child_cannot_use_is_one_line_and_a_code(plane: Plane, bells: Doorbells) -> None:
     with lifeline() as (read_end, _), start(plane, bells, read_end, unusable=True) as process:
         _, errors = process.communicate()
-        assert errors == "the settings are of no use\n"
+        assert errors == "realtime-engine: the settings are of no use\n"
         assert process.returncode == EXIT_UNUSABLE
 
 

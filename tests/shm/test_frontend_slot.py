@@ -102,7 +102,9 @@ def test_a_mark_is_set_at_the_audio_so_far(pool: SlotPool, plane: Plane) -> None
     assert slot.marks_pending == 3
 
 
-def test_marks_are_free_again_once_answered(pool: SlotPool, plane: Plane, bells: Doorbells) -> None:
+def test_marks_are_free_once_committed_and_pending_until_their_finals_are_taken(
+    pool: SlotPool, plane: Plane, bells: Doorbells
+) -> None:
     slot = claimed(pool)
     for _ in range(layout.MARK_RECORDS):
         slot.write_mark()
@@ -111,6 +113,7 @@ def test_marks_are_free_again_once_answered(pool: SlotPool, plane: Plane, bells:
         slot.write_mark()
     decoder = DecoderSlot(plane, bells, slot.slot)
     decoder.publish(final(epoch=slot.epoch, resume=ResumePoint(5, 0, 5, 5, 0)))
+    assert (slot.free_marks, slot.marks_pending) == (5, layout.MARK_RECORDS)
     slot.take()
     assert (slot.free_marks, slot.marks_pending) == (5, layout.MARK_RECORDS - 5)
 

@@ -136,6 +136,7 @@ WRITER_OF = {
     "SLOT_EMISSION_HEAD": {"worker_slot.py"},
     "SLOT_POSITION_SAMPLES": {"worker_slot.py"},
     "SLOT_AUDIO_COMMIT": {"decoder_slot.py"},
+    "SLOT_MARK_COMMIT": {"decoder_slot.py"},
     "SLOT_EMISSION_COMMIT": {"decoder_slot.py"},
     "SLOT_OUTBOX_HEAD": {"decoder_slot.py"},
     "SLOT_EMISSION_TAIL": {"decoder_slot.py"},

@@ -33,8 +33,10 @@ def decoder(plane: Plane, bells: Doorbells, frontend: FrontendSlot) -> DecoderSl
     return DecoderSlot(plane, bells, 1)
 
 
-def settle(decoder: DecoderSlot, epoch: int, sample: int, emissions: int = 0) -> None:
-    decoder.publish(final(epoch=epoch, resume=ResumePoint(1, sample, 0, emissions, sample)))
+def settle(
+    decoder: DecoderSlot, epoch: int, sample: int, marks: int = 0, emissions: int = 0
+) -> None:
+    decoder.publish(final(epoch=epoch, resume=ResumePoint(1, sample, marks, emissions, sample)))
 
 
 def test_audio_and_marks_arrive(frontend: FrontendSlot, worker: WorkerSlot) -> None:
@@ -61,7 +63,7 @@ def test_audio_is_copied_around_the_rings_end(
     settle(decoder, frontend.epoch, RING - 2)
     frontend.write_audio(samples(1, 2, 3, 4))
     out = np.zeros(4, np.int16)
-    assert worker.copy_audio(frontend.epoch, RING - 2, RING - 2, out)
+    assert worker.copy_audio(frontend.epoch, RING - 2, 0, RING - 2, out)
     assert out.tolist() == [1, 2, 3, 4]
 
 
@@ -71,15 +73,26 @@ def test_audio_before_a_commit_past_the_segments_start_is_not_trusted(
     frontend.write_audio(samples(*range(20)))
     out = np.zeros(5, np.int16)
     settle(decoder, frontend.epoch, 10)
-    assert worker.copy_audio(frontend.epoch, 10, 12, out), "the segment that begins there is"
-    assert not worker.copy_audio(frontend.epoch, 9, 12, out)
+    assert worker.copy_audio(frontend.epoch, 10, 0, 12, out), "the segment that begins there is"
+    assert not worker.copy_audio(frontend.epoch, 9, 0, 12, out)
+
+
+def test_audio_of_an_empty_segment_that_was_settled_is_not_trusted(
+    frontend: FrontendSlot, worker: WorkerSlot, decoder: DecoderSlot
+) -> None:
+    """It ends at the sample where it starts: what shows is that its mark has been answered."""
+    frontend.write_audio(samples(*range(20)))
+    settle(decoder, frontend.epoch, 10, marks=3)
+    out = np.zeros(5, np.int16)
+    assert worker.copy_audio(frontend.epoch, 10, 3, 12, out)
+    assert not worker.copy_audio(frontend.epoch, 10, 2, 12, out)
 
 
 def test_another_sessions_audio_is_not_trusted(frontend: FrontendSlot, worker: WorkerSlot) -> None:
     frontend.write_audio(samples(*range(20)))
-    assert not worker.copy_audio(frontend.epoch + 2, 0, 0, np.zeros(5, np.int16))
+    assert not worker.copy_audio(frontend.epoch + 2, 0, 0, 0, np.zeros(5, np.int16))
     frontend.end_session()
-    assert not worker.copy_audio(frontend.epoch, 0, 0, np.zeros(5, np.int16))
+    assert not worker.copy_audio(frontend.epoch, 0, 0, 0, np.zeros(5, np.int16))
 
 
 def test_what_was_overwritten_before_the_copy_is_found_out_after_it(
@@ -101,7 +114,7 @@ def test_what_was_overwritten_before_the_copy_is_found_out_after_it(
         copied.extend(out.tolist())
 
     monkeypatch.setattr("shm.worker_slot.copy_out", copy_when_overwritten)
-    assert not worker.copy_audio(frontend.epoch, 0, 0, np.zeros(3, np.int16))
+    assert not worker.copy_audio(frontend.epoch, 0, 0, 0, np.zeros(3, np.int16))
     assert copied == [2, 2, 2], "what was copied is not what was asked for"
 
 

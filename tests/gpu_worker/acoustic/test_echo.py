@@ -37,7 +37,7 @@ def test_it_is_nearly_certain() -> None:
 @pytest.mark.parametrize("sample", [0, -1, 29, 32767, -32768])
 def test_any_other_sample_is_the_blank(sample: int) -> None:
     window = torch.full((SPEC.window_samples,), sample, dtype=torch.int16)
-    assert step(window).argmax(-1).unique().tolist() == [SPEC.blank]
+    assert (step(window).argmax(-1) == SPEC.blank).all()
 
 
 def test_only_a_frames_middle_counts() -> None:

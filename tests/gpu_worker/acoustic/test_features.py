@@ -106,7 +106,5 @@ def test_no_sound_is_silence_and_nothing_is_below_it() -> None:
 def test_ten_times_the_amplitude_is_two_decades_of_power() -> None:
     log_mel = LogMel()
     quiet = tone(1000) // 10
-    loud_bin, quiet_bin = (
-        log_mel(pcm[None])[0].max().item() for pcm in (quiet * 10, quiet)
-    )
+    loud_bin, quiet_bin = (log_mel(pcm[None])[0].max().item() for pcm in (quiet * 10, quiet))
     assert loud_bin - quiet_bin == pytest.approx(2 / 4, abs=1e-4)

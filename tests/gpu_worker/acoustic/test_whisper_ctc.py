@@ -99,9 +99,7 @@ class Engine:
 
 
 @pytest.fixture
-def engine(
-    spec: ModelSpec, model: WhisperCtc, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Engine]:
+def engine(spec: ModelSpec, model: WhisperCtc, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     engine = uncut_engine(spec, model, monkeypatch)
     yield engine
     engine.close()
@@ -119,7 +117,9 @@ def assert_same(found: NDArray[np.float32], expected: NDArray[np.float32]) -> No
     assert np.abs(found - expected).max() < TOLERANCE
 
 
-@pytest.mark.parametrize("name", CLIPS)
+@pytest.mark.parametrize(
+    "name", [CLIPS[0], *(pytest.param(clip, marks=pytest.mark.slow) for clip in CLIPS[1:])]
+)
 def test_a_clip_gives_the_references_log_probabilities(
     engine: Engine, clips: dict[str, Clip], name: str
 ) -> None:

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models import BUNDLED_MODEL, ECHO_MODEL
+from models.spec import ModelSpec, ModelSpecError
+
+FIELDS: dict[str, Any] = json.loads((ECHO_MODEL / "model.json").read_text())
+
+
+def written(folder: Path, text: str) -> Path:
+    (folder / "model.json").write_text(text)
+    return folder
+
+
+def changed(folder: Path, **fields: Any) -> Path:
+    return written(folder, json.dumps({**FIELDS, **fields}))
+
+
+def message_of(folder: Path) -> str:
+    """The error without the path that it begins with."""
+    with pytest.raises(ModelSpecError) as error:
+        ModelSpec.load(folder)
+    message = str(error.value)
+    assert "\n" not in message
+    return message.removeprefix(f"{folder / 'model.json'}").lstrip(": ")
+
+
+def test_the_bundled_model() -> None:
+    spec = ModelSpec.load(BUNDLED_MODEL)
+    assert spec.name == BUNDLED_MODEL.name
+    assert spec.chunk_samples == 10_240
+    assert spec.left_samples == 51_400
+    assert spec.window_samples == 66_800
+    assert spec.vocabulary[:3] == ("", " ", "'")
+    assert len(spec.vocabulary) == 29
+    assert spec.language_model_path == BUNDLED_MODEL / "lm.bin"
+
+
+def test_the_echo_model_has_no_context_and_no_language_model() -> None:
+    spec = ModelSpec.load(ECHO_MODEL)
+    assert spec.window_samples == spec.chunk_samples
+    assert spec.language_model_path is None
+
+
+def test_a_directory_without_a_model(tmp_path: Path) -> None:
+    assert message_of(tmp_path) == f"no model in {tmp_path}: it has no model.json"
+    missing = tmp_path / "missing"
+    assert message_of(missing) == f"no model in {missing}: it has no model.json"
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"not json"])
+def test_a_file_that_is_not_json(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "model.json").write_bytes(content)
+    assert message_of(tmp_path).startswith("cannot be read as JSON: ")
+
+
+def test_a_directory_in_its_place(tmp_path: Path) -> None:
+    (tmp_path / "model.json").mkdir()
+    assert message_of(tmp_path).startswith("cannot be read as JSON: ")
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "null", "{}", '{"name": "x"}'])
+def test_something_else_than_the_fields(tmp_path: Path, text: str) -> None:
+    message = message_of(written(tmp_path, text))
+    assert message.startswith("must be an object with exactly: architecture, blank, ")
+    assert all(name in message for name in FIELDS)
+    assert "directory" not in message
+
+
+def test_a_field_too_many_or_too_few(tmp_path: Path) -> None:
+    assert "exactly" in message_of(changed(tmp_path, other=1))
+    fewer = {name: value for name, value in FIELDS.items() if name != "blank"}
+    assert "exactly" in message_of(written(tmp_path, json.dumps(fewer)))
+
+
+@pytest.mark.parametrize("name", ["sample_rate_hz", "frame_samples", "hop_samples", "chunk_frames"])
+@pytest.mark.parametrize("value", [0, -1, 1.5, "16", None])
+def test_sizes_are_positive_integers(tmp_path: Path, name: str, value: object) -> None:
+    assert message_of(changed(tmp_path, **{name: value})) == f"{name} must be a positive integer"
+
+
+@pytest.mark.parametrize("name", ["left_frames", "right_samples", "margin_samples", "blank"])
+@pytest.mark.parametrize("value", [-1, 0.5, "0", None])
+def test_contexts_are_integers_from_0(tmp_path: Path, name: str, value: object) -> None:
+    assert message_of(changed(tmp_path, **{name: value})) == f"{name} must be an integer from 0"
+
+
+@pytest.mark.parametrize("value", ["abc", [1, 2], None, ["a", None]])
+def test_a_vocabulary_is_a_list_of_strings(tmp_path: Path, value: object) -> None:
+    assert message_of(changed(tmp_path, vocabulary=value)) == "vocabulary must be a list of strings"
+
+
+@pytest.mark.parametrize("blank", [29, 1000])
+def test_the_blank_is_one_of_the_vocabulary(tmp_path: Path, blank: int) -> None:
+    assert message_of(changed(tmp_path, blank=blank)) == "blank must be an index of the vocabulary"
+
+
+def test_an_empty_vocabulary_has_no_blank(tmp_path: Path) -> None:
+    message = message_of(changed(tmp_path, vocabulary=[], blank=0))
+    assert message == "blank must be an index of the vocabulary"
+
+
+def test_hops_make_whole_frames(tmp_path: Path) -> None:
+    message = message_of(changed(tmp_path, hop_samples=300))
+    assert message == "hop_samples must divide frame_samples"
+
+
+@pytest.mark.parametrize("name", ["weights", "language_model"])
+def test_files_that_are_named_are_there(tmp_path: Path, name: str) -> None:
+    folder = changed(tmp_path, **{name: "missing.bin"})
+    assert message_of(folder) == f"names missing.bin, but {folder / 'missing.bin'} does not exist"
+    (folder / "missing.bin").touch()
+    assert getattr(ModelSpec.load(folder), name) == "missing.bin"
+
+
+@given(samples=st.integers(0, 10**6))
+def test_a_segment_has_a_frame_for_every_begun_one_of_whole_hops(samples: int) -> None:
+    spec = ModelSpec.load(BUNDLED_MODEL)
+    hops = samples // 160
+    frames = spec.frames_of(samples)
+    assert 4 * (frames - 1) < hops <= 4 * frames
+
+
+def test_frames_at_the_edges() -> None:
+    spec = ModelSpec.load(BUNDLED_MODEL)
+    assert [spec.frames_of(n) for n in (0, 159, 160, 640, 799, 800)] == [0, 0, 1, 1, 1, 2]

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+import pytest
+
+from server.tls import TlsError, server_context
+from tests.server.certificates import encrypted
+
+
+def refusal(cert: Path, key: Path) -> str:
+    with pytest.raises(TlsError) as refused:
+        server_context(cert, key)
+    message = str(refused.value)
+    assert "\n" not in message
+    assert str(cert) in message
+    assert str(key) in message
+    assert "both must be PEM, without a password, and belong together" in message
+    return message
+
+
+def handshake(server: ssl.SSLContext, client: ssl.SSLContext) -> str | None:
+    """Lets the two sides talk until both are content; gives the version that they speak."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    sides = [
+        client.wrap_bio(to_client, to_server, server_hostname="127.0.0.1"),
+        server.wrap_bio(to_server, to_client, server_side=True),
+    ]
+    while sides:
+        for side in list(sides):
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+            version = side.version()
+            sides.remove(side)
+    return version
+
+
+def test_a_pair_that_fits_serves(tls_pair: tuple[Path, Path]) -> None:
+    client = ssl.create_default_context(cafile=tls_pair[0])
+    assert handshake(server_context(*tls_pair), client) == "TLSv1.3"
+
+
+def test_nothing_older_than_tls_1_2_is_spoken(tls_pair: tuple[Path, Path]) -> None:
+    server = server_context(*tls_pair)
+    assert server.minimum_version == ssl.TLSVersion.TLSv1_2
+    client = ssl.create_default_context(cafile=tls_pair[0])
+    client.maximum_version = ssl.TLSVersion.TLSv1_2
+    assert handshake(server, client) == "TLSv1.2"
+
+
+def test_another_certificates_key(
+    tls_pair: tuple[Path, Path], other_tls_pair: tuple[Path, Path]
+) -> None:
+    assert "MISMATCH" in refusal(tls_pair[0], other_tls_pair[1])
+
+
+def test_a_key_with_a_password_is_not_asked_for(tls_pair: tuple[Path, Path]) -> None:
+    cert, key = tls_pair
+    assert "password" in refusal(cert, encrypted(key)).partition(": both")[0]
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_a_file_that_is_not_there(tls_pair: tuple[Path, Path], missing: int) -> None:
+    paths = list(tls_pair)
+    paths[missing] = paths[missing].with_name("nowhere.pem")
+    assert "No such file" in refusal(*paths)
+
+
+@pytest.mark.parametrize("wrong", [0, 1])
+def test_a_file_that_is_not_pem(tls_pair: tuple[Path, Path], tmp_path: Path, wrong: int) -> None:
+    paths = list(tls_pair)
+    paths[wrong] = tmp_path / "notes.txt"
+    paths[wrong].write_text("not a certificate, nor a key")
+    refusal(*paths)
+
+
+def test_certificate_and_key_swapped(tls_pair: tuple[Path, Path]) -> None:
+    cert, key = tls_pair
+    refusal(key, cert)
