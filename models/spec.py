@@ -73,11 +73,17 @@ class ModelSpec:
                 f"{path} must be an object with exactly: {', '.join(sorted(expected))}"
             )
         for name in ("sample_rate_hz", "frame_samples", "hop_samples", "chunk_frames"):
-            if not isinstance(fields[name], int) or fields[name] < 1:
+            if type(fields[name]) is not int or fields[name] < 1:
                 raise ModelSpecError(f"{path}: {name} must be a positive integer")
         for name in ("left_frames", "right_samples", "margin_samples", "blank"):
-            if not isinstance(fields[name], int) or fields[name] < 0:
+            if type(fields[name]) is not int or fields[name] < 0:
                 raise ModelSpecError(f"{path}: {name} must be an integer from 0")
+        for name in ("name", "architecture"):
+            if not isinstance(fields[name], str):
+                raise ModelSpecError(f"{path}: {name} must be a string")
+        for name in ("weights", "language_model"):
+            if not isinstance(fields[name], str | None):
+                raise ModelSpecError(f"{path}: {name} must be a file name or null")
         vocabulary = fields["vocabulary"]
         if not isinstance(vocabulary, list) or not all(isinstance(t, str) for t in vocabulary):
             raise ModelSpecError(f"{path}: vocabulary must be a list of strings")

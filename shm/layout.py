@@ -27,7 +27,8 @@ SLACK_S: Final = 10
 MIN_RING_S: Final = 60
 MARK_RECORDS: Final = 16
 OUTBOX_RECORDS: Final = 16
-OUTBOX_RECORD_BYTES: Final = 16384
+OUTBOX_RECORD_BYTES: Final = 65_536
+"""Room for a word per frame of the longest segment, in word pieces; pages cost nothing unused."""
 MAX_SLOTS: Final = 4096
 MAX_PROCESSES: Final = 256
 

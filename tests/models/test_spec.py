@@ -81,15 +81,25 @@ def test_a_field_too_many_or_too_few(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["sample_rate_hz", "frame_samples", "hop_samples", "chunk_frames"])
-@pytest.mark.parametrize("value", [0, -1, 1.5, "16", None])
+@pytest.mark.parametrize("value", [0, -1, 1.5, "16", None, True])
 def test_sizes_are_positive_integers(tmp_path: Path, name: str, value: object) -> None:
     assert message_of(changed(tmp_path, **{name: value})) == f"{name} must be a positive integer"
 
 
 @pytest.mark.parametrize("name", ["left_frames", "right_samples", "margin_samples", "blank"])
-@pytest.mark.parametrize("value", [-1, 0.5, "0", None])
+@pytest.mark.parametrize("value", [-1, 0.5, "0", None, False])
 def test_contexts_are_integers_from_0(tmp_path: Path, name: str, value: object) -> None:
     assert message_of(changed(tmp_path, **{name: value})) == f"{name} must be an integer from 0"
+
+
+@pytest.mark.parametrize("name", ["name", "architecture"])
+def test_names_are_strings(tmp_path: Path, name: str) -> None:
+    assert message_of(changed(tmp_path, **{name: 5})) == f"{name} must be a string"
+
+
+@pytest.mark.parametrize("name", ["weights", "language_model"])
+def test_files_are_named_by_strings(tmp_path: Path, name: str) -> None:
+    assert message_of(changed(tmp_path, **{name: 5})) == f"{name} must be a file name or null"
 
 
 @pytest.mark.parametrize("value", ["abc", [1, 2], None, ["a", None]])

@@ -1,167 +1,260 @@
-"""Every setting: its flag, its variable, which of them wins, and what a wrong value is told."""
-
 from __future__ import annotations
 
 import argparse
-import shutil
+import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from models import BUNDLED_MODEL, ECHO_MODEL
+from models import BUNDLED_MODEL
+from server import config
 from server.config import (
     ENGINE_SETTINGS,
+    MODEL_SERVER_VARIABLE,
     SERVE_SETTINGS,
     ConfigError,
-    Setting,
+    EngineConfig,
+    ServeConfig,
     add_arguments,
     engine_config,
-    read,
     serve_config,
 )
+from shm.layout import MAX_SLOTS
+from tests.conformance.server_process import ECHO
 
-ALL_SETTINGS = (*ENGINE_SETTINGS, *SERVE_SETTINGS)
-WRONG = [
-    ("beam_size", "0", "1 to 2000"),
-    ("beam_size", "2001", "1 to 2000"),
-    ("beam_size", "many", "1 to 2000"),
-    ("beam_size", "-1", "1 to 2000"),
-    ("slots", "0", "or auto"),
-    ("decoders", "none", "or auto"),
-    ("gpus", "0", "1 to 64"),
-    ("intermed_partials", "maybe", "True or False"),
-    ("decoder", "greedy", "incremental, pyctcdecode"),
-    ("port", "65536", "1 to 65535"),
-    ("frontends", "0", "1 to 64"),
-    ("log_level", "LOUD", "WARNING"),
+SETTINGS = {setting.flag: setting for setting in (*ENGINE_SETTINGS, *SERVE_SETTINGS)}
+THIS_FILE = Path(__file__)
+
+VALUES: list[tuple[str, str, str, Any]] = [
+    ("--device", "cuda:3", "device", "cuda:3"),
+    ("--gpus", "3", "workers", 3),
+    ("--slots", "12", "slots", 12),
+    ("--slots", str(MAX_SLOTS), "slots", MAX_SLOTS),
+    ("--decoders", "5", "decoders", 5),
+    ("--beam-size", "1", "beam_size", 1),
+    ("--beam-size", "2000", "beam_size", 2000),
+    ("--lm", str(THIS_FILE), "language_model", THIS_FILE),
+    ("--lm", "off", "language_model", None),
+    ("--decoder", "PyCTCdecode", "search", "pyctcdecode"),
+    ("--model", str(ECHO), "model", ECHO),
+    ("--intermed-partials", "True", "intermed_partials", True),
+    ("--intermed-partials", "tRUE", "intermed_partials", True),
+    ("--intermed-partials", "1", "intermed_partials", True),
+    ("--intermed-partials", "0", "intermed_partials", False),
+    ("--host", "127.0.0.1", "host", "127.0.0.1"),
+    ("--port", "65535", "port", 65_535),
+    ("--frontends", "2", "frontends", 2),
+    ("--log-level", "debug", "log_level", "DEBUG"),
+]
+"""Flag, text, attribute of the configuration, value."""
+
+BAD_VALUES = [
+    ("--gpus", "0", "must be a whole number from 1 to 64, not '0'"),
+    ("--gpus", "all", "must be a whole number from 1 to 64, not 'all'"),
+    ("--slots", "0", f"must be a whole number from 1 to {MAX_SLOTS}, or auto, not '0'"),
+    ("--slots", "many", f"must be a whole number from 1 to {MAX_SLOTS}, or auto, not 'many'"),
+    ("--decoders", "65", "must be a whole number from 1 to 64, or auto, not '65'"),
+    ("--beam-size", "0", "must be a whole number from 1 to 2000, not '0'"),
+    ("--beam-size", "2001", "must be a whole number from 1 to 2000, not '2001'"),
+    ("--beam-size", "abc", "must be a whole number from 1 to 2000, not 'abc'"),
+    ("--beam-size", "-5", "must be a whole number from 1 to 2000, not '-5'"),
+    ("--beam-size", "6e2", "must be a whole number from 1 to 2000, not '6e2'"),
+    ("--beam-size", " 600", "must be a whole number from 1 to 2000, not ' 600'"),
+    ("--beam-size", "٦٠٠", "must be a whole number from 1 to 2000, not '٦٠٠'"),
+    ("--beam-size", "6\n00", r"must be a whole number from 1 to 2000, not '6\n00'"),
+    ("--decoder", "greedy", "must be one of incremental, pyctcdecode, not 'greedy'"),
+    ("--intermed-partials", "yes", "must be True or False, not 'yes'"),
+    ("--port", "0", "must be a whole number from 1 to 65535, not '0'"),
+    ("--port", "65536", "must be a whole number from 1 to 65535, not '65536'"),
+    ("--frontends", "0", "must be a whole number from 1 to 64, not '0'"),
+    (
+        "--log-level",
+        "LOUD",
+        "must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL, not 'LOUD'",
+    ),
 ]
 
 
-def setting(name: str) -> Setting:
-    return next(s for s in ALL_SETTINGS if s.name == name)
+def made(
+    flags: dict[str, str], environment: dict[str, str] | None = None
+) -> tuple[EngineConfig, ServeConfig]:
+    """Both configurations, from flags as the command line gives them and an environment."""
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    add_arguments(parser, [*ENGINE_SETTINGS, *SERVE_SETTINGS])
+    arguments = vars(parser.parse_args([word for pair in flags.items() for word in pair]))
+    environment = environment or {}
+    return engine_config(arguments, environment)[0], serve_config(arguments, environment)
 
 
-@pytest.mark.parametrize(("name", "value", "right"), WRONG)
-def test_a_wrong_flag_is_told_what_would_be_right(name: str, value: str, right: str) -> None:
-    with pytest.raises(ConfigError) as raised:
-        read([setting(name)], {name: value}, {})
-    message = str(raised.value)
-    assert message.startswith(setting(name).flag)
-    assert right in message
-    assert f"'{value}'" in message
+def attribute(configs: tuple[EngineConfig, ServeConfig], name: str) -> Any:
+    (value,) = [getattr(part, name) for part in configs if hasattr(part, name)]
+    return value
+
+
+def refusal(flags: dict[str, str], environment: dict[str, str] | None = None) -> str:
+    with pytest.raises(ConfigError) as refused:
+        made(flags, environment)
+    message = str(refused.value)
     assert "\n" not in message
+    return message
 
 
-@pytest.mark.parametrize(("name", "value", "right"), WRONG)
-def test_a_wrong_variable_is_named(name: str, value: str, right: str) -> None:
-    variable = setting(name).variable
+# What some values need besides themselves.
+COMPANY = {"--gpus": {"--slots": "8"}, "--decoders": {"--slots": "8"}}
+
+
+@pytest.mark.parametrize(("flag", "text", "name", "value"), VALUES)
+def test_a_setting_by_its_flag(flag: str, text: str, name: str, value: Any) -> None:
+    assert attribute(made({**COMPANY.get(flag, {}), flag: text}), name) == value
+
+
+@pytest.mark.parametrize(("flag", "text", "name", "value"), VALUES)
+def test_a_setting_by_its_variable(flag: str, text: str, name: str, value: Any) -> None:
+    variable = SETTINGS[flag].variable
     assert variable is not None
-    with pytest.raises(ConfigError, match=variable):
-        read([setting(name)], {}, {variable: value})
+    assert attribute(made(COMPANY.get(flag, {}), {variable: text}), name) == value
 
 
-def test_flag_over_variable_over_default() -> None:
-    beam = [setting("beam_size")]
-    assert read(beam, {}, {}) == {"beam_size": 600}
-    assert read(beam, {}, {"DECODER_BEAM_SIZE": ""}) == {"beam_size": 600}
-    assert read(beam, {}, {"DECODER_BEAM_SIZE": "700"}) == {"beam_size": 700}
-    assert read(beam, {"beam_size": "800"}, {"DECODER_BEAM_SIZE": "700"}) == {"beam_size": 800}
+def test_every_setting_is_tried_above_but_the_tls_files() -> None:
+    assert set(SETTINGS) - {flag for flag, *_ in VALUES} == {"--ssl-cert", "--ssl-key"}
 
 
-@pytest.mark.parametrize(("text", "value"), [("True", True), ("false", False), ("1", True)])
-def test_booleans_are_taken_in_any_case(text: str, value: bool) -> None:
-    assert read([setting("intermed_partials")], {}, {"INTERMED_PARTIALS": text}) == {
-        "intermed_partials": value
-    }
+@pytest.mark.parametrize(("flag", "text", "right"), BAD_VALUES)
+def test_a_bad_value_is_told_with_where_it_came_from(flag: str, text: str, right: str) -> None:
+    variable = SETTINGS[flag].variable
+    assert variable is not None
+    assert refusal({flag: text}) == f"{flag} {right}"
+    assert refusal({}, {variable: text}) == f"{variable} {right}"
 
 
-def test_the_contract_names_these_variables() -> None:
-    variables = {s.variable for s in ALL_SETTINGS}
-    assert {
-        "INTERMED_PARTIALS",
-        "WEBSOCKET_SERVER_LOGLEVEL",
-        "SSL_CERT_PATH",
-        "SSL_CERT_KEY",
-        "CUSTOM_LANG_MODEL_PATH",
-        "DECODER_BEAM_SIZE",
-    } <= variables
+def test_the_flag_wins_over_the_variable_even_over_a_bad_one() -> None:
+    engine, _ = made({"--beam-size": "9"}, {"DECODER_BEAM_SIZE": "8"})
+    assert engine.beam_size == 9
+    engine, _ = made({"--beam-size": "9"}, {"DECODER_BEAM_SIZE": "wide"})
+    assert engine.beam_size == 9
 
 
-def test_help_shows_every_setting_with_its_variable() -> None:
-    parser = argparse.ArgumentParser()
-    add_arguments(parser, ALL_SETTINGS)
-    shown = parser.format_help()
-    for each in ALL_SETTINGS:
-        assert each.flag in shown
-        assert str(each.variable) in shown
+def test_an_empty_variable_is_not_set() -> None:
+    engine, serve = made({}, {"DECODER_BEAM_SIZE": "", "SSL_CERT_PATH": "", "SSL_CERT_KEY": ""})
+    assert engine.beam_size == 600
+    assert serve.ssl_cert is None
+
+
+def test_defaults_are_those_of_the_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "has_nvidia_device", lambda: False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    engine, serve = made({})
+    assert engine == EngineConfig(
+        model=BUNDLED_MODEL,
+        device="auto",
+        workers=1,
+        slots=32,
+        decoders=6,
+        beam_size=600,
+        language_model=BUNDLED_MODEL / "lm.bin",
+        search="incremental",
+        intermed_partials=False,
+    )
+    assert serve == ServeConfig("0.0.0.0", 4444, 1, "WARNING", None, None)
+
+
+@pytest.mark.parametrize(
+    ("flags", "gpu", "cores", "slots", "decoders"),
+    [
+        ({}, False, 1, 4, 1),
+        ({}, False, 2, 8, 1),
+        ({}, True, 16, 64, 11),
+        ({"--gpus": "2"}, True, 64, 128, 22),
+        ({"--device": "cpu"}, True, 16, 64, 11),
+        ({"--device": "cuda"}, False, 4, 64, 3),
+        ({"--slots": "auto", "--decoders": "auto"}, False, 4, 16, 3),
+        ({"--slots": "3", "--decoders": "8"}, False, 16, 3, 3),
+    ],
+)
+def test_what_auto_comes_to(
+    monkeypatch: pytest.MonkeyPatch,
+    flags: dict[str, str],
+    gpu: bool,
+    cores: int,
+    slots: int,
+    decoders: int,
+) -> None:
+    monkeypatch.setattr(config, "has_nvidia_device", lambda: gpu)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
+    engine, _ = made(flags)
+    assert (engine.slots, engine.decoders) == (slots, decoders)
 
 
 def test_a_switch_needs_no_value() -> None:
     parser = argparse.ArgumentParser()
     add_arguments(parser, ENGINE_SETTINGS)
-    flags = vars(parser.parse_args(["--intermed-partials"]))
-    assert read(ENGINE_SETTINGS, flags, {})["intermed_partials"] is True
+    engine, _ = engine_config(vars(parser.parse_args(["--intermed-partials"])), {})
+    assert engine.intermed_partials
 
 
-def test_defaults_make_a_working_engine() -> None:
-    config, spec = engine_config({}, {})
-    assert spec.directory == BUNDLED_MODEL
-    assert config.beam_size == 600
-    assert config.language_model == BUNDLED_MODEL / "lm.bin"
-    assert config.slots >= 1
-    assert 1 <= config.decoders <= config.slots
+def test_more_gpus_than_slots() -> None:
+    said = refusal({"--gpus": "4", "--slots": "2"})
+    assert said == "--gpus 4 needs at least as many --slots, not 2"
 
 
-def test_a_language_model_can_be_replaced_or_left_out(tmp_path: Path) -> None:
-    own = tmp_path / "own.arpa"
-    own.write_text("")
-    assert engine_config({"lm": str(own)}, {})[0].language_model == own
-    assert engine_config({"lm": "off"}, {})[0].language_model is None
-    assert engine_config({"model": str(ECHO_MODEL)}, {})[0].language_model is None
+def test_a_language_model_that_is_not_there() -> None:
+    said = refusal({"--lm": "/nowhere/big.arpa"})
+    assert "--lm names /nowhere/big.arpa" in said
+    assert "ARPA or binary" in said
+    assert "off" in said
 
 
-def broken_model(tmp_path: Path, spoil: str) -> Path:
-    """A copy of the echo model with one thing wrong."""
-    directory = tmp_path / "model"
-    shutil.copytree(ECHO_MODEL, directory)
-    if spoil == "absent":
-        (directory / "model.json").unlink()
-    else:
-        (directory / "model.json").write_text("{")
-    return directory
+def test_a_model_without_a_language_model_decodes_without() -> None:
+    engine, _ = made({"--model": str(ECHO)})
+    assert engine.language_model is None
+
+
+def test_a_model_that_is_not_there() -> None:
+    assert refusal({"--model": "/nowhere"}) == "no model in /nowhere: it has no model.json"
 
 
 @pytest.mark.parametrize(
-    ("flags", "named"),
+    ("change", "said"),
     [
-        ({"lm": "/nowhere/lm.bin"}, "/nowhere/lm.bin"),
-        ({"model": "/nowhere"}, "/nowhere"),
-        ({"gpus": "3", "slots": "2"}, "--slots"),
+        ({"chunk_frames": 0}, "chunk_frames must be a positive integer"),
+        ({"weights": "gone.safetensors"}, "gone.safetensors does not exist"),
+        ({"surplus": 1}, "must be an object with exactly: architecture, "),
     ],
 )
-def test_what_is_not_there_is_named(flags: dict[str, Any], named: str) -> None:
-    with pytest.raises(ConfigError, match=named):
-        engine_config(flags, {})
+def test_a_model_that_is_broken(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+    fields = json.loads((ECHO / "model.json").read_text())
+    (tmp_path / "model.json").write_text(json.dumps(fields | change))
+    assert said in refusal({"--model": str(tmp_path)})
 
 
-@pytest.mark.parametrize("spoil", ["absent", "broken"])
-def test_a_broken_model_is_named(tmp_path: Path, spoil: str) -> None:
-    with pytest.raises(ConfigError, match=r"model\.json"):
-        engine_config({"model": str(broken_model(tmp_path, spoil))}, {})
+@pytest.mark.parametrize(
+    ("given", "missing"), [("--ssl-cert", "--ssl-key"), ("--ssl-key", "--ssl-cert")]
+)
+@pytest.mark.parametrize("by_variable", [False, True])
+def test_one_half_of_tls(given: str, missing: str, by_variable: bool) -> None:
+    variable = SETTINGS[given].variable
+    assert variable is not None
+    said = refusal(
+        {} if by_variable else {given: str(THIS_FILE)},
+        {variable: str(THIS_FILE)} if by_variable else {},
+    )
+    assert said == f"{given} is set without {missing}: TLS needs both, or neither"
 
 
-def test_one_half_of_the_tls_pair_is_refused(tmp_path: Path) -> None:
-    file = tmp_path / "file.pem"
-    file.write_text("")
-    with pytest.raises(ConfigError, match="--ssl-cert is set without --ssl-key"):
-        serve_config({"ssl_cert": str(file)}, {})
-    with pytest.raises(ConfigError, match="--ssl-key is set without --ssl-cert"):
-        serve_config({}, {"SSL_CERT_KEY": str(file)})
-    with pytest.raises(ConfigError, match="no such file"):
-        serve_config({"ssl_cert": str(file), "ssl_key": "/nowhere.pem"}, {})
+def test_both_halves_of_tls_by_flag_and_variable() -> None:
+    _, serve = made({"--ssl-cert": str(THIS_FILE)}, {"SSL_CERT_KEY": str(ECHO / "model.json")})
+    assert (serve.ssl_cert, serve.ssl_key) == (THIS_FILE, ECHO / "model.json")
 
 
-def test_a_model_server_elsewhere_is_not_silently_ignored() -> None:
-    with pytest.raises(ConfigError, match="MODELSERVER_HOSTNAME"):
-        serve_config({}, {"MODELSERVER_HOSTNAME": "gpu:9123"})
+@pytest.mark.parametrize("missing", ["--ssl-cert", "--ssl-key"])
+def test_a_tls_file_that_is_not_there(missing: str) -> None:
+    flags = {"--ssl-cert": str(THIS_FILE), "--ssl-key": str(THIS_FILE), missing: "/nowhere.pem"}
+    assert refusal(flags) == f"{missing} names /nowhere.pem, but there is no such file"
+
+
+def test_a_model_server_elsewhere_is_not_served() -> None:
+    said = refusal({}, {MODEL_SERVER_VARIABLE: "gpu-1:9123"})
+    assert said.startswith(f"{MODEL_SERVER_VARIABLE} is set")
+    assert said.endswith("unset it")
