@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import re
 import sys
 import time
 from collections import deque
@@ -32,6 +31,7 @@ import soundfile
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from bench.footprint import Holdings, grown, holdings, table
 from tests.conformance.spelling import numbered_words, silence, spell
 
 CLIPS: Final = Path(__file__).parents[1] / "tools" / "loadtest" / "audio"
@@ -41,10 +41,6 @@ MESSAGE_BYTES: Final = 4096
 ANSWER_TIMEOUT_S: Final = 60
 WARM_UP: Final = 0.1
 """Share of a run after which the figures to compare with are taken."""
-GROWTH_ALLOWANCE_KIB: Final = 8192
-"""Private memory that a process may gain after warm-up: Python's and malloc's arenas grow by the
-MiB when a longer utterance than ever comes by. A leak of 100 bytes per chunk, or of 16 KiB per
-connection, exceeds it within an hour or 500 rounds."""
 
 
 class SoakError(Exception):
@@ -61,19 +57,6 @@ class Phrase:
     @property
     def seconds(self) -> float:
         return len(self.pcm) / 2 / RATE_HZ
-
-
-@dataclass(frozen=True, slots=True)
-class Holding:
-    """What one process holds. Shared memory is left out: the plane is mapped once, at its full
-    size, and its pages are only touched bit by bit."""
-
-    private_kib: int
-    threads: int
-    descriptors: int
-
-
-Holdings = dict[str, Holding]
 
 
 def main() -> int:
@@ -159,61 +142,6 @@ async def connect_rounds(
         if number >= rounds and before:
             break
     return before, await _settled(supervisor_pid, before)
-
-
-def grown(before: Holdings, after: Holdings) -> list[str]:
-    """What has grown, or come, or gone, a line each."""
-    lines = [f"{name} came or went" for name in sorted(set(before) ^ set(after))]
-    for name in sorted(set(before) & set(after)):
-        was, now = before[name], after[name]
-        if now.private_kib - was.private_kib > GROWTH_ALLOWANCE_KIB:
-            lines.append(f"{name}: memory {was.private_kib} -> {now.private_kib} KiB")
-        if now.threads != was.threads:
-            lines.append(f"{name}: threads {was.threads} -> {now.threads}")
-        if now.descriptors != was.descriptors:
-            lines.append(f"{name}: descriptors {was.descriptors} -> {now.descriptors}")
-    return lines
-
-
-def table(before: Holdings, after: Holdings) -> str:
-    """Before and after, a line for each process."""
-    lines = [f"{'':14}{'private MiB':>20}{'threads':>14}{'descriptors':>16}"]
-    for name in sorted(set(before) & set(after)):
-        was, now = before[name], after[name]
-        memory = f"{was.private_kib / 1024:.1f} -> {now.private_kib / 1024:.1f}"
-        threads = f"{was.threads} -> {now.threads}"
-        descriptors = f"{was.descriptors} -> {now.descriptors}"
-        lines.append(f"{name:14}{memory:>20}{threads:>14}{descriptors:>16}")
-    return "\n".join(lines)
-
-
-def holdings(supervisor_pid: int) -> Holdings:
-    """What the supervisor and each of its children hold, by name ("worker 0")."""
-    return {name: _holding(pid) for name, pid in processes(supervisor_pid).items()}
-
-
-def processes(supervisor_pid: int) -> dict[str, int]:
-    """The engine's process ids by name, without those that just start or end."""
-    found = {"supervisor": supervisor_pid}
-    tasks = Path(f"/proc/{supervisor_pid}/task/{supervisor_pid}/children")
-    for child in tasks.read_text().split():
-        *_, module, settings, _ = ["", "", *Path(f"/proc/{child}/cmdline").read_text().split("\0")]
-        if settings.startswith("{"):  # else not yet itself, or not any more
-            kind = {"gpu_worker": "worker"}.get(module, module.rsplit(".", maxsplit=1)[-1])
-            found[f"{kind} {json.loads(settings)['index']}"] = int(child)
-    return found
-
-
-def _holding(pid: int) -> Holding:
-    status = Path(f"/proc/{pid}/status").read_text()
-
-    def field(name: str) -> int:
-        match = re.search(rf"^{name}:\s+(\d+)", status, re.MULTILINE)
-        assert match is not None, f"/proc/{pid}/status has no {name}"
-        return int(match[1])
-
-    descriptors = len(list(Path(f"/proc/{pid}/fd").iterdir()))
-    return Holding(field("RssAnon"), field("Threads"), descriptors)
 
 
 async def _settled(supervisor_pid: int, expected: Holdings | None) -> Holdings:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import torch
+
 from gpu_worker.acoustic.load import load_model
 from gpu_worker.device import DeviceError, choose_device
 from gpu_worker.stepper import make_stepper
@@ -35,7 +37,9 @@ def main(child: Child) -> None:
     settings = WorkerSettings(**child.settings)
     line = ProcessLine(child.plane, child.plane.layout.worker_process(child.index))
     line.announce(child.generation)
-    worker = _build(child, settings)
+    device = choose_device(settings.device, child.index)
+    line.runs_on(device.index if device.type == "cuda" else None)
+    worker = _build(child, settings, device)
     bell = child.bells.workers[child.index]
     gc.collect()
     gc.freeze()
@@ -47,8 +51,7 @@ def main(child: Child) -> None:
             bell.wait(ROUND_TIMEOUT_MS)
 
 
-def _build(child: Child, settings: WorkerSettings) -> Worker:
-    device = choose_device(settings.device, child.index)
+def _build(child: Child, settings: WorkerSettings, device: torch.device) -> Worker:
     spec = ModelSpec.load(Path(settings.model))
     geometry = child.plane.geometry
     mine = range(child.index, geometry.slots, geometry.workers)

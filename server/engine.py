@@ -148,6 +148,11 @@ class Engine:
             time.sleep(POLL_S)
 
     @property
+    def devices(self) -> list[str]:
+        """What the workers run on, once they are ready."""
+        return [managed.line.device for managed in self._processes if managed.name == "worker"]
+
+    @property
     def is_ready(self) -> bool:
         return all(managed.is_ready for managed in self._processes)
 

@@ -64,7 +64,7 @@ def serve(config: ServeConfig, engine_config: EngineConfig, spec: ModelSpec) -> 
         _listen(listener, config)
         _add_frontends(engine, config, listener)
         engine.start(lambda: not stop.received)
-        print(_banner(config, engine_config, spec), file=sys.stderr, flush=True)
+        print(_banner(config, engine), file=sys.stderr, flush=True)
         while not stop.received:
             for event in engine.watch(time.monotonic()):
                 log.error(event)
@@ -134,7 +134,8 @@ def _check_tls(config: ServeConfig) -> None:
             raise ServeError(str(error)) from error
 
 
-def _banner(config: ServeConfig, engine: EngineConfig, spec: ModelSpec) -> str:
+def _banner(config: ServeConfig, running: Engine) -> str:
+    engine, spec = running.config, running.spec
     scheme = "wss" if config.ssl_cert else "ws"
     shown_host = "localhost" if config.host in {"0.0.0.0", "::", ""} else config.host  # noqa: S104
     language_model = engine.language_model or "none"
@@ -143,7 +144,7 @@ def _banner(config: ServeConfig, engine: EngineConfig, spec: ModelSpec) -> str:
         f"  URL             {scheme}://{shown_host}:{config.port}\n"
         f"  model           {spec.name} ({spec.sample_rate_hz} Hz)\n"
         f"  language model  {language_model}\n"
-        f"  device          {engine.device}\n"
+        f"  device          {', '.join(running.devices)}\n"
         f"  beam            {engine.beam_size}\n"
         f"  slots           {engine.slots} streams, {config.frontends} frontend(s), "
         f"{engine.workers} worker(s), {engine.decoders} decoder(s)"

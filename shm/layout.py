@@ -114,6 +114,7 @@ PROCESS_GENERATION: Final = 1
 PROCESS_STATE: Final = 2
 PROCESS_HEARTBEAT_NS: Final = 3
 PROCESS_ROUNDS: Final = 4
+PROCESS_DEVICE: Final = 5  # of a worker: 0 for the CPU, N + 1 for cuda:N
 
 # Words of a slot's frontend line.
 SLOT_SESSION: Final = 0  # odd while a client holds the slot: the session's epoch

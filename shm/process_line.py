@@ -49,6 +49,16 @@ class ProcessLine:
         self._words[layout.PROCESS_HEARTBEAT_NS] = time.monotonic_ns()
         self._words[layout.PROCESS_ROUNDS] = self._words[layout.PROCESS_ROUNDS] + 1
 
+    def runs_on(self, cuda_index: int | None) -> None:
+        """A worker says which device it chose; None is the CPU."""
+        self._words[layout.PROCESS_DEVICE] = 0 if cuda_index is None else cuda_index + 1
+
+    @property
+    def device(self) -> str:
+        """``cpu`` or ``cuda:N``."""
+        word = self._words[layout.PROCESS_DEVICE]
+        return f"cuda:{word - 1}" if word else "cpu"
+
     @property
     def state(self) -> ProcessState:
         return ProcessState(self._words[layout.PROCESS_STATE])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import ssl
 import uuid
 from contextlib import ExitStack
@@ -21,9 +23,9 @@ from tests.conformance.client import (
     text_frame,
 )
 from tests.conformance.conftest import FEW_SLOTS, TlsServer
-from tests.conformance.server_process import ServerProcess
+from tests.conformance.server_process import HOST, ServerProcess
 from tests.conformance.spelling import SPEC, spell
-from tests.conformance.waiting import wait_until
+from tests.conformance.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.server
 
@@ -221,6 +223,15 @@ class TestLine06Refusals:
 
     def test_line_06_unknown_path(self, echo_server: ServerProcess) -> None:
         check_refusal(refusal(echo_server.url, "/asr"), 404)
+
+    def test_line_06_no_websocket_request(self, echo_server: ServerProcess) -> None:
+        """A browser that looks in gets an answer too."""
+        connection = http.client.HTTPConnection(HOST, echo_server.port, timeout=PATIENCE_S)
+        connection.request("GET", "/")
+        response = connection.getresponse()
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        check_refusal(Refusal(response.status, headers, json.loads(response.read())), 426)
+        connection.close()
 
     def test_line_06_over_tls(self, tls_server: TlsServer) -> None:
         check_refusal(refusal(tls_server.process.url, "/?a=b", tls_server.context), 400)

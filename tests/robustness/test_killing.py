@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.soak import processes
+from bench.footprint import processes
 from tests.conformance.client import Client
 from tests.conformance.hypotheses import Message, text_of
 from tests.conformance.server_process import HOST, ServerProcess

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from bench.soak import LEAVING, connect_rounds, grown, holdings, spelled_phrases
+from bench.footprint import grown, holdings
+from bench.soak import LEAVING, connect_rounds, spelled_phrases
 from tests.conformance.server_process import ServerProcess
 from tests.conformance.waiting import wait_until
 from tests.robustness.mischief import MISCHIEF

@@ -1,6 +1,6 @@
 """An hour on one connection, and 500 connections: every word once, and nothing grows.
 
-Fed as fast as the server takes it. How much memory may grow, and why, says `bench.soak`; its
+Fed as fast as the server takes it. How much memory may grow, and why, says `bench.footprint`; its
 figures leave the shared plane out, whose size is fixed at start-up.
 """
 
@@ -10,7 +10,8 @@ import asyncio
 
 import pytest
 
-from bench.soak import connect_rounds, grown, long_stream, spelled_phrases
+from bench.footprint import grown
+from bench.soak import connect_rounds, long_stream, spelled_phrases
 from tests.conformance.server_process import ServerProcess
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]

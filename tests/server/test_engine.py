@@ -1,102 +1,295 @@
-"""The engine's processes, with the echo model: start, replace what died, leave nothing behind."""
+"""Starting, watching, replacing and stopping: with stub processes, then with the echo model."""
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import contextmanager
 
 import pytest
 
-from models import ECHO_MODEL
-from server.config import engine_config
-from server.engine import BACK_OFF_S, Engine, ManagedProcess, UnusableError
+from server import engine as engine_module
+from server.engine import (
+    BACK_OFF_S,
+    FORGIVEN_AFTER_S,
+    START_TIMEOUT_S,
+    Engine,
+    EngineError,
+    ManagedProcess,
+    UnusableError,
+    geometry_of,
+)
+from server.handshake import Parameters
+from server.session import Session
+from shm.frontend_slot import SlotPool
+from shm.layout import Geometry
+from shm.process_line import STALE_AFTER_MS, ProcessLine
+from tests.conformance.spelling import RATE_HZ, spell
 from tests.conformance.waiting import wait_until
+from tests.server.processes import ECHO_SPEC, echo_config, is_running, open_descriptors
 
 pytestmark = pytest.mark.server
 
 
-@pytest.fixture
-def engine() -> Iterator[Engine]:
-    flags = {"model": str(ECHO_MODEL), "slots": "2", "device": "cpu", "beam_size": "10"}
-    engine = Engine(*engine_config(flags, {}), frontends=1)
+@contextmanager
+def stub_engine(*behaviours: str) -> Iterator[Engine]:
+    """An engine of stub processes, one for each behaviour; see `stub_child`."""
+    engine = Engine(echo_config(), ECHO_SPEC, frontends=len(behaviours))
+    engine._processes.clear()
+    for index, does in enumerate(behaviours):
+        offset = engine.plane.layout.frontend_process(index)
+        settings = {"line": offset, "does": does}
+        line = ProcessLine(engine.plane, offset)
+        engine._processes.append(
+            ManagedProcess("stub", "tests.server.stub_child", index, line, settings)
+        )
     try:
-        engine.start()
         yield engine
     finally:
         engine.close()
 
 
-def process(engine: Engine, name: str) -> ManagedProcess:
-    return next(managed for managed in engine._processes if managed.name == name)
+def managed(engine: Engine, name: str = "stub", index: int = 0) -> ManagedProcess:
+    (found,) = [m for m in engine._processes if (m.name, m.index) == (name, index)]
+    return found
 
 
-def pid(engine: Engine, name: str) -> int:
-    child = process(engine, name).process
-    assert child is not None
-    return child.pid
+def pid_of(process: ManagedProcess) -> int:
+    assert process.process is not None
+    return process.process.pid
 
 
-@pytest.mark.parametrize("name", ["worker", "decoder"])
-def test_a_killed_process_is_replaced_by_its_next_generation(engine: Engine, name: str) -> None:
-    first = pid(engine, name)
-    os.kill(first, signal.SIGKILL)
-    events: list[str] = []
-
-    def replaced() -> bool:
-        events.extend(engine.watch(time.monotonic()))
-        return engine.is_ready and pid(engine, name) != first
-
-    wait_until(replaced, f"another {name} is ready")
-    assert process(engine, name).line.generation == 2
-    assert [event for event in events if name in event]
-    assert not Path(f"/proc/{first}").exists(), "the dead was reaped before its successor began"
+def wait_for_death(process: ManagedProcess) -> None:
+    """Waits for the end and leaves it to the engine to notice."""
+    assert process.process is not None
+    os.waitid(os.P_PID, process.process.pid, os.WEXITED | os.WNOWAIT)
 
 
-def test_a_stuck_process_is_killed_and_replaced(engine: Engine) -> None:
-    first = pid(engine, "worker")
-    os.kill(first, signal.SIGSTOP)
-    managed = process(engine, "worker")
-    managed.line._words[3] = 1  # as if its last round had been long ago
+def test_the_geometry_is_that_of_settings_and_model() -> None:
+    assert geometry_of(echo_config(slots=5, decoders=3), ECHO_SPEC, frontends=2) == Geometry(
+        slots=5,
+        frontends=2,
+        workers=1,
+        decoders=3,
+        sample_rate_hz=16_000,
+        chunk_frames=16,
+        frame_samples=640,
+        vocabulary_size=29,
+    )
 
-    def replaced() -> bool:
+
+# -- starting
+
+
+def test_a_start_returns_once_all_are_ready() -> None:
+    with stub_engine("run", "run", "run") as engine:
+        assert not engine.is_ready
+        engine.start()
+        assert engine.is_ready
+        generations = {managed(engine, index=index).line.generation for index in range(3)}
+        assert generations == {1}
+        pids = {pid_of(managed(engine, index=index)) for index in range(3)}
+        assert len(pids) == 3
+        engine.start()
+        assert {pid_of(managed(engine, index=index)) for index in range(3)} == pids
+
+
+def test_what_cannot_be_used_is_said_once(capfd: pytest.CaptureFixture[str]) -> None:
+    """However many would have said it."""
+    with stub_engine("refuse", "refuse", "refuse") as engine, pytest.raises(UnusableError):
+        engine.start()
+    assert capfd.readouterr().err == "realtime-engine: the stub is of no use\n"
+
+
+def test_a_crash_during_the_start_is_an_error() -> None:
+    with (
+        stub_engine("run", "crash") as engine,
+        pytest.raises(EngineError, match=r"stub 1 could not start \(exit 1\)"),
+    ):
+        engine.start()
+
+
+def test_a_start_ends_when_nobody_waits_for_it() -> None:
+    with stub_engine("never get ready") as engine:
+        answers = iter([True, True, False])
+        with pytest.raises(EngineError, match="stopped"):
+            engine.start(lambda: next(answers))
+
+
+def test_a_start_that_takes_too_long_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "START_TIMEOUT_S", 0)
+    with stub_engine("never get ready") as engine, pytest.raises(EngineError, match="within 0 s"):
+        engine.start()
+
+
+# -- watching
+
+
+def test_a_process_that_ended_is_replaced_by_the_next_generation() -> None:
+    with stub_engine("run", "run") as engine:
+        engine.start()
+        victim = managed(engine, index=1)
+        other_pid, pid = pid_of(managed(engine)), pid_of(victim)
+        os.kill(pid, signal.SIGKILL)
+        wait_for_death(victim)
+        assert is_running(pid) is False
+        now_s = time.monotonic()
+        assert engine.watch(now_s) == ["stub 1 ended (exit -9); restart in 0 s"]
+        assert victim.process is None, "the death is confirmed before there is a successor (R7)"
+        assert engine.watch(now_s) == []
+        wait_until(lambda: engine.is_ready, "the successor is ready")
+        assert victim.line.generation == 2
+        assert pid_of(victim) != pid
+        assert pid_of(managed(engine)) == other_pid
+
+
+def test_restarts_back_off_and_long_lives_are_forgiven() -> None:
+    with stub_engine("crash") as engine:
+        crashing = managed(engine)
+        now_s = time.monotonic()
+        for back_off_s in (*BACK_OFF_S, BACK_OFF_S[-1]):
+            engine.watch(now_s)
+            wait_for_death(crashing)
+            (event,) = engine.watch(now_s)
+            assert event == f"stub 0 ended (exit 1); restart in {back_off_s:g} s"
+            if back_off_s:
+                assert engine.watch(now_s + 0.99 * back_off_s) == []
+                assert crashing.process is None
+            now_s += back_off_s
+        assert crashing.generation == len(BACK_OFF_S) + 1
+        engine.watch(now_s)
+        wait_for_death(crashing)
+        (event,) = engine.watch(now_s + FORGIVEN_AFTER_S + 1)
+        assert event.endswith("restart in 0 s")
+
+
+def test_a_process_that_cannot_go_on_ends_the_engine() -> None:
+    with stub_engine("refuse") as engine:
         engine.watch(time.monotonic())
-        return engine.is_ready and pid(engine, "worker") != first
-
-    wait_until(replaced, "another worker is ready")
-
-
-def test_restarts_back_off_while_they_fail(engine: Engine) -> None:
-    managed = process(engine, "decoder")
-    waits = []
-    for _ in range(len(BACK_OFF_S) + 1):
-        engine._schedule_restart(managed, 1, now_s=managed.started_s)
-        waits.append(managed.restart_at_s - managed.started_s)
-    assert waits == pytest.approx([*BACK_OFF_S, BACK_OFF_S[-1]])
-    assert engine._schedule_restart(managed, 1, managed.started_s + 3600).endswith("in 0 s")
-
-
-def test_closing_leaves_no_process_and_no_descriptor() -> None:
-    before = set(os.listdir("/proc/self/fd"))
-    flags = {"model": str(ECHO_MODEL), "slots": "2", "device": "cpu"}
-    engine = Engine(*engine_config(flags, {}), frontends=1)
-    engine.start()
-    pids = [pid(engine, name) for name in ("worker", "decoder")]
-    engine.close()
-    del engine  # its views keep the mapping, and with it a descriptor
-    gc.collect()
-    assert not any(Path(f"/proc/{child}").exists() for child in pids)
-    assert set(os.listdir("/proc/self/fd")) == before
-
-
-def test_what_cannot_work_is_not_tried_again() -> None:
-    flags = {"model": str(ECHO_MODEL), "slots": "1", "device": "cuda:99"}
-    engine = Engine(*engine_config(flags, {}), frontends=1)
-    try:
+        wait_for_death(managed(engine))
         with pytest.raises(UnusableError):
+            engine.watch(time.monotonic())
+
+
+def test_a_process_that_goes_round_no_more_is_killed_and_replaced() -> None:
+    with stub_engine("run") as engine:
+        engine.start()
+        stuck = managed(engine)
+        assert engine.watch(time.monotonic()) == []
+        os.kill(pid_of(stuck), signal.SIGSTOP)
+        late_s = time.monotonic() + STALE_AFTER_MS / 1000 + 1
+        assert engine.watch(late_s) == ["stub 0 is stuck: killed"]
+        wait_for_death(stuck)
+        assert engine.watch(late_s) == ["stub 0 ended (exit -9); restart in 0 s"]
+        engine.watch(late_s)
+        wait_until(lambda: engine.is_ready, "the successor is ready")
+
+
+def test_a_process_that_never_gets_ready_is_killed_and_replaced() -> None:
+    with stub_engine("never get ready") as engine:
+        starting = managed(engine)
+        now_s = time.monotonic()
+        engine.watch(now_s)
+        assert engine.watch(now_s + START_TIMEOUT_S) == []
+        assert engine.watch(now_s + START_TIMEOUT_S + 1) == ["stub 0 is stuck: killed"]
+        wait_for_death(starting)
+
+
+def test_a_predecessors_readiness_is_not_the_successors() -> None:
+    with stub_engine("run") as engine:
+        engine.start()
+        victim = managed(engine)
+        victim.settings["does"] = "never get ready"
+        os.kill(pid_of(victim), signal.SIGKILL)
+        wait_for_death(victim)
+        now_s = time.monotonic()
+        engine.watch(now_s)
+        engine.watch(now_s)
+        assert not engine.is_ready, "its line still says ready, of the process that is gone"
+        wait_until(lambda: victim.line.generation == 2, "the successor has announced itself")
+        assert not engine.is_ready
+
+
+# -- stopping
+
+
+def test_a_signal_goes_to_one_kind_and_its_end_is_waited_for() -> None:
+    with stub_engine("run", "ignore SIGTERM") as engine:
+        managed(engine, index=1).name = "stubborn"
+        engine.start()
+        engine.signal("stub", signal.SIGTERM)
+        assert engine.wait_for_exit("stub", timeout_s=60)
+        engine.signal("stubborn", signal.SIGTERM)
+        assert not engine.wait_for_exit("stubborn", timeout_s=0)
+        engine.signal("stub", signal.SIGTERM)
+
+
+def test_a_close_ends_also_what_ignores_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "STOP_TIMEOUT_S", 0)
+    with stub_engine("ignore SIGTERM", "run") as engine:
+        engine.start()
+        pids = [pid_of(managed(engine, index=index)) for index in range(2)]
+    assert not any(map(is_running, pids))
+
+
+@pytest.mark.parametrize("behaviour", ["run", "refuse"])
+def test_no_descriptor_is_left(behaviour: str) -> None:
+    before = open_descriptors()
+    with stub_engine(behaviour) as engine:
+        try:
             engine.start()
+        except UnusableError:
+            assert behaviour == "refuse"
+    assert open_descriptors() == before
+
+
+# -- the real processes
+
+
+def heard(engine: Engine, text: str) -> str:
+    """Streams audio that spells ``text`` through a session; gives the final's JSON."""
+    pool = SlotPool(engine.plane, engine.bells, frontend=0)
+    slot = pool.claim()
+    assert slot is not None
+    session = Session(slot, Parameters(RATE_HZ), RATE_HZ)
+    data = spell(text).astype("<i2").tobytes()
+    for start in range(0, len(data), 4096):
+        session.receive_audio(data[start : start + 4096])
+    session.end()
+
+    def is_finished() -> bool:
+        session.pump()
+        return session.finished
+
+    wait_until(is_finished, "the final has come")
+    pool.release(slot)
+    return session.outgoing()[-1].decode()
+
+
+def test_worker_and_decoders_start_transcribe_and_are_replaced() -> None:
+    before = open_descriptors()
+    engine = Engine(echo_config(slots=2, decoders=2), ECHO_SPEC, frontends=1)
+    try:
+        engine.start()
+        assert '"text":"first words"' in heard(engine, "first words")
+        processes = [
+            managed(engine, "worker"),
+            managed(engine, "decoder", 0),
+            managed(engine, "decoder", 1),
+        ]
+        for process in processes:
+            os.kill(pid_of(process), signal.SIGKILL)
+            wait_for_death(process)
+        now_s = time.monotonic()
+        assert len(engine.watch(now_s)) == 3
+        engine.watch(now_s)
+        wait_until(lambda: engine.is_ready, "all are replaced")
+        assert [process.line.generation for process in processes] == [2, 2, 2]
+        assert '"text":"second words"' in heard(engine, "second words")
+        pids = [pid_of(process) for process in processes]
     finally:
         engine.close()
+    assert not any(map(is_running, pids))
+    assert open_descriptors() == before

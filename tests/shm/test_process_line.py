@@ -43,6 +43,14 @@ def test_each_round_beats(plane: Plane, monkeypatch: pytest.MonkeyPatch) -> None
     assert line.heartbeat_age_ms(7_250_000_000) == 250.0
 
 
+def test_a_worker_says_what_it_runs_on(plane: Plane) -> None:
+    line = ProcessLine(plane, plane.layout.worker_process(0))
+    assert line.device == "cpu"
+    for index, name in ((0, "cuda:0"), (3, "cuda:3"), (None, "cpu")):
+        line.runs_on(index)
+        assert line.device == name
+
+
 def test_lines_are_each_processes_own(plane: Plane) -> None:
     ProcessLine(plane, plane.layout.frontend_process(0)).announce(1)
     others = [

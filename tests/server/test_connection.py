@@ -1,0 +1,574 @@
+"""The shell: what goes over the wire, when it ends, and that the slot is free afterwards."""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from websockets.frames import Frame, Opcode
+
+from server.connection import (
+    CLOSE_TIMEOUT_S,
+    HANDSHAKE_TIMEOUT_S,
+    MAX_FRAME_BYTES,
+    MAX_UNSENT_BYTES,
+    PING_INTERVAL_S,
+    PING_TIMEOUT_S,
+)
+from tests.server.fakes import MARK, FakePool
+from tests.server.peers import TARGET, Peer, cut
+
+
+def pcm(*samples: int) -> bytes:
+    return np.array(samples, "<i2").tobytes()
+
+
+def frame(opcode: int, data: bytes, *, fin: bool = True) -> bytes:
+    """A client's frame as it is on the wire, right or wrong; its mask changes nothing."""
+    length = len(data)
+    if length < 126:
+        size = struct.pack("!B", length)
+    elif length < 1 << 16:
+        size = struct.pack("!BH", 126, length)
+    else:
+        size = struct.pack("!BQ", 127, length)
+    size = bytes([0x80 | size[0]]) + size[1:]
+    return bytes([0x80 * fin | opcode]) + size + bytes(4) + data
+
+
+def finish(peer: Peer, text: str = "") -> None:
+    """The engine answers everything that the session has asked for."""
+    while peer.pool.held and peer.slot.unanswered:
+        peer.slot.answer(text)
+        peer.pump()
+
+
+def check_over(peer: Peer, held_by_others: int = 0) -> None:
+    """The connection has ended, once, and holds nothing any more."""
+    assert peer.transport.closed
+    assert peer.times_closed == 1
+    assert len(peer.pool.held) == held_by_others
+    before = bytes(peer.transport.sent)
+    peer.loop.advance(1000)
+    peer.connection.pump()
+    assert peer.transport.sent == before
+
+
+# -- the handshake
+
+
+def test_a_connection_opens_and_says_ready() -> None:
+    peer = Peer().open()
+    assert peer.refusal is None
+    assert len(peer.pool.held) == 1
+
+
+@pytest.mark.parametrize("step", [1, 7, 1000])
+def test_a_request_may_come_in_pieces(step: int) -> None:
+    peer = Peer()
+    for piece in cut(peer.request(), step):
+        peer.send(piece)
+    assert peer.statuses() == ["ready"]
+
+
+@pytest.mark.parametrize("step", [1, 100, 10_000])
+def test_audio_right_behind_the_request_is_not_lost(step: int) -> None:
+    peer = Peer()
+    data = peer.request() + frame(Opcode.BINARY, pcm(1, 2)) + frame(Opcode.TEXT, b"done")
+    for piece in cut(data, step):
+        peer.send(piece)
+    assert peer.slot.history == [1, 2, MARK]
+    peer.slot.answer("hello")
+    peer.pump()
+    assert peer.statuses() == ["ready", "hello"]
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "right"),
+    [
+        ("/?sampleRate=16000", 400, "downsample=True"),
+        ("/?text2int=maybe", 400, "True or False"),
+        ("/asr", 404, "connect to /"),
+    ],
+)
+def test_a_bad_request_is_refused_with_what_would_be_right(
+    target: str, status: int, right: str
+) -> None:
+    peer = Peer(target)
+    peer.send(peer.request())
+    assert right in check_refusal(peer, status)["info"]
+
+
+def test_a_full_server_says_when_to_come_again() -> None:
+    pool = FakePool(slots=1)
+    first = Peer(pool=pool).open()
+    second = Peer(pool=pool)
+    second.send(second.request())
+    check_refusal(second, 503, held_by_others=1)
+    assert second.refusal is not None
+    assert int(second.refusal.headers["Retry-After"]) > 0
+    first.lose(None)
+    Peer(pool=pool).open()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "status", "header"),
+    [
+        (b"Upgrade: websocket\r\n", b"", 426, ("Upgrade", "websocket")),
+        (b"Connection: Upgrade\r\n", b"", 426, ("Upgrade", "websocket")),
+        (b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Version: 7", 400, None),
+        (b"Sec-WebSocket-Key: ", b"Sec-WebSocket-Key: short", 400, None),
+        (b"GET ", b"POST ", 405, ("Allow", "GET")),
+    ],
+)
+def test_what_is_no_websocket_is_refused_in_the_same_form(
+    old: bytes, new: bytes, status: int, header: tuple[str, str] | None
+) -> None:
+    peer = Peer()
+    request = peer.request()
+    assert old in request
+    peer.send(request.replace(old, new))
+    check_refusal(peer, status)
+    assert peer.refusal is not None
+    if header is not None:
+        assert peer.refusal.headers[header[0]] == header[1]
+
+
+def check_refusal(peer: Peer, status: int, held_by_others: int = 0) -> dict[str, Any]:
+    """The refusal's body; checks that the connection is done for, whatever else arrives."""
+    assert peer.refusal is not None
+    assert peer.refusal.status_code == status
+    assert peer.refusal.headers["Content-Type"] == "application/json"
+    assert int(peer.refusal.headers["Content-Length"]) == len(peer.refusal.body)
+    body: dict[str, Any] = json.loads(peer.refusal.body)
+    assert set(body) == {"status", "info", "msgId"}
+    assert body["info"]
+    assert peer.transport.eof_written
+    peer.send(b"\n" * 300_000)
+    peer.send(frame(Opcode.BINARY, pcm(1)))
+    peer.half_close()
+    check_over(peer, held_by_others)
+    return body
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a TLS hello\n",
+        b"HELO example.org\r\n",
+        b"GET /\r\n\r\n",
+        b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+        b"\n" * 1000,
+        bytes(range(256)) * 100,
+        b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 10_000,
+        b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n",
+    ],
+    ids=range(8),
+)
+def test_garbage_instead_of_a_request_ends_the_connection(garbage: bytes) -> None:
+    peer = Peer()
+    peer.connection.data_received(garbage)
+    assert peer.transport.ended
+    peer.connection.data_received(garbage)
+    peer.loop.advance(HANDSHAKE_TIMEOUT_S)
+    assert peer.transport.aborted
+    peer.lose(None)
+    check_over(peer)
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: localhost\r\n"])
+def test_a_request_that_does_not_come_to_an_end_times_out(sent: bytes) -> None:
+    peer = Peer()
+    peer.send(sent)
+    peer.loop.advance(HANDSHAKE_TIMEOUT_S - 0.1)
+    assert not peer.transport.closed
+    peer.loop.advance(0.2)
+    peer.deliver()
+    assert peer.transport.aborted
+    check_over(peer)
+
+
+def test_a_client_that_goes_during_the_handshake() -> None:
+    peer = Peer()
+    peer.send(b"GET / HTTP/1.1\r\n")
+    peer.half_close()
+    check_over(peer)
+
+
+# -- frames
+
+
+def test_audio_arrives_and_results_return() -> None:
+    peer = Peer().open()
+    peer.send_audio(pcm(1, 2, 3))
+    assert peer.slot.history == [1, 2, 3]
+    peer.slot.partial("hel")
+    peer.slot.endpoint("hello")
+    peer.pump()
+    assert peer.statuses() == ["hel", "hello"]
+
+
+@pytest.mark.parametrize("step", [1, 3, 1000])
+def test_fragments_of_a_message_are_put_together(step: int) -> None:
+    """Cut within a sample, with a ping between them."""
+    peer = Peer().open()
+    data = (
+        frame(Opcode.BINARY, b"\x01\x00\x02", fin=False)
+        + frame(Opcode.PING, b"still there?")
+        + frame(Opcode.CONT, b"", fin=False)
+        + frame(Opcode.CONT, b"\x00\x03\x00")
+        + frame(Opcode.TEXT, b"do", fin=False)
+        + frame(Opcode.CONT, b"ne")
+    )
+    for piece in cut(data, step):
+        peer.send(piece)
+    assert peer.slot.history == [1, 2, 3, MARK]
+    assert peer.pongs == [b"still there?"]
+
+
+def test_fragments_count_together_against_the_limit() -> None:
+    peer = Peer().open()
+    peer.send(frame(Opcode.BINARY, bytes(4096), fin=False) + frame(Opcode.CONT, bytes(2)))
+    finish(peer)
+    assert peer.statuses() == ["rate_limited"]
+    assert peer.close_code == 1009
+
+
+def test_an_unknown_text_message_is_told_and_the_connection_goes_on() -> None:
+    peer = Peer().open()
+    peer.send_text("stop")
+    assert peer.statuses() == ["error"]
+    peer.send_text("done")
+    finish(peer)
+    assert peer.statuses() == [""]
+    assert not peer.transport.ended
+
+
+# -- the end, as the client wants it
+
+
+def test_the_final_comes_before_the_reply_to_a_close() -> None:
+    peer = Peer().open()
+    peer.send_audio(pcm(1))
+    peer.send_close(1000)
+    assert peer.slot.history == [1, MARK]
+    assert peer.close_code is None
+    finish(peer, "good bye")
+    assert peer.statuses() == ["good bye"]
+    assert peer.close_code == 1000
+    assert peer.transport.eof_written
+    assert not peer.pool.held
+    peer.half_close()
+    check_over(peer)
+
+
+def test_the_final_comes_before_the_reply_to_a_close_over_tls() -> None:
+    """TLS has no half-closed connections: the end is the transport's close."""
+    peer = Peer(tls=True).open()
+    peer.send_close()
+    finish(peer, "good bye")
+    assert peer.statuses() == ["good bye"]
+    assert peer.close_code == 1000
+    check_over(peer)
+
+
+def test_a_client_that_half_closes_gets_its_final() -> None:
+    peer = Peer().open()
+    peer.send_audio(pcm(1))
+    peer.half_close()
+    assert not peer.transport.ended
+    assert peer.slot.history == [1, MARK]
+    finish(peer, "good bye")
+    assert peer.statuses() == ["good bye"]
+    assert peer.close_code == 1000
+    check_over(peer)
+
+
+def test_a_client_that_closes_and_half_closes_gets_its_final() -> None:
+    peer = Peer().open()
+    peer.send_close(1001)
+    peer.half_close()
+    finish(peer, "good bye")
+    assert peer.statuses() == ["good bye"]
+    assert peer.close_code == 1001
+    check_over(peer)
+
+
+def test_a_client_that_vanishes_frees_its_slot() -> None:
+    peer = Peer().open()
+    peer.send_audio(pcm(1))
+    peer.lose(ConnectionResetError("gone"))
+    check_over(peer)
+
+
+def test_a_client_that_closes_during_an_answer_frees_its_slot() -> None:
+    peer = Peer().open()
+    peer.send_close()
+    peer.lose(None)
+    check_over(peer)
+
+
+# -- the end, as the server wants it
+
+
+def test_half_a_sample_is_answered_and_closed() -> None:
+    peer = Peer().open()
+    peer.send_audio(pcm(1))
+    peer.send_audio(bytes(3))
+    finish(peer, "so far")
+    assert peer.statuses() == ["so far", "error"]
+    assert peer.close_code == 1007
+    assert not peer.pool.held
+    assert not peer.transport.ended, "the client may still be sending"
+    peer.send(peer.written())
+    assert peer.transport.eof_written
+    peer.half_close()
+    check_over(peer)
+
+
+def test_text_that_is_not_utf8_is_answered_and_closed() -> None:
+    peer = Peer().open()
+    peer.send(frame(Opcode.TEXT, b"d\xff"))
+    finish(peer, "so far")
+    assert peer.statuses() == ["so far", "error"]
+    assert peer.close_code == 1007
+
+
+@pytest.mark.parametrize("n_bytes", [MAX_FRAME_BYTES, MAX_FRAME_BYTES + 2])
+def test_far_too_large_a_message_is_answered_like_any_too_large_one(n_bytes: int) -> None:
+    peer = Peer().open()
+    peer.send_audio(pcm(1))
+    for piece in cut(frame(Opcode.BINARY, bytes(n_bytes)), 65_536):
+        peer.send(piece)
+    finish(peer, "so far")
+    assert peer.statuses() == ["so far", "rate_limited"]
+    assert peer.close_code == 1009
+    peer.half_close()
+    check_over(peer)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        Frame(Opcode.BINARY, pcm(1)).serialize(mask=False),
+        frame(Opcode.CONT, pcm(1)),
+        frame(Opcode.BINARY, pcm(1), fin=False) + frame(Opcode.BINARY, pcm(2)),
+        frame(0x70 | Opcode.BINARY, b""),
+        frame(3, b""),
+        frame(Opcode.PING, bytes(126)),
+        frame(Opcode.PING, b"", fin=False),
+        frame(Opcode.CLOSE, b"\x03"),
+    ],
+    ids=[
+        "not masked", "nothing to continue", "a message within another", "reserved bits",
+        "unknown opcode", "long ping", "ping in fragments", "half a close code",
+    ],
+)  # fmt: skip
+def test_a_broken_protocol_is_a_close_after_the_final(data: bytes) -> None:
+    peer = Peer().open()
+    peer.send_text("done")
+    peer.send(data)
+    assert peer.close_code is None
+    finish(peer, "so far")
+    assert peer.statuses() == ["so far", "so far"]
+    assert peer.close_code == 1002
+    assert peer.transport.eof_written
+    peer.half_close()
+    check_over(peer)
+
+
+def test_going_away_finalises_and_says_so() -> None:
+    peer = Peer().open()
+    peer.connection.go_away()
+    peer.connection.go_away()
+    assert peer.slot.history == [MARK]
+    finish(peer, "so far")
+    assert peer.statuses() == ["so far"]
+    assert peer.close_code == 1001
+    peer.send(peer.written())
+    peer.half_close()
+    check_over(peer)
+
+
+def test_going_away_waits_for_no_handshake() -> None:
+    peer = Peer()
+    peer.send(b"GET / HTTP/1.1\r\n")
+    peer.connection.go_away()
+    peer.deliver()
+    assert peer.transport.aborted
+    check_over(peer)
+
+
+def test_a_client_that_does_not_answer_a_close_is_left() -> None:
+    peer = Peer().open()
+    peer.connection.go_away()
+    finish(peer)
+    assert peer.close_code == 1001
+    peer.loop.advance(CLOSE_TIMEOUT_S - 0.1)
+    assert not peer.transport.closed
+    peer.loop.advance(0.2)
+    peer.deliver()
+    assert peer.transport.aborted
+    check_over(peer)
+
+
+# -- clients that are slow, silent or gone
+
+
+def test_a_client_that_does_not_read_its_results_is_left() -> None:
+    peer = Peer().open()
+    peer.transport.unsent_bytes = MAX_UNSENT_BYTES
+    peer.slot.partial("a")
+    peer.pump()
+    assert not peer.transport.closed
+    peer.transport.unsent_bytes += 1
+    peer.slot.partial("a")
+    peer.pump()
+    assert peer.transport.aborted
+    check_over(peer)
+
+
+def test_a_client_that_pings_and_does_not_read_is_left() -> None:
+    peer = Peer().open()
+    peer.transport.unsent_bytes = MAX_UNSENT_BYTES + 1
+    peer.send(frame(Opcode.PING, b"?"))
+    assert peer.transport.aborted
+    check_over(peer)
+
+
+def test_a_silent_client_is_pinged_and_then_left() -> None:
+    peer = Peer().open()
+    peer.loop.advance(PING_INTERVAL_S)
+    peer.deliver()
+    assert peer.pings == 1
+    peer.loop.advance(PING_TIMEOUT_S)
+    peer.deliver()
+    assert peer.transport.aborted
+    check_over(peer)
+
+
+def test_a_pong_is_a_sign_of_life() -> None:
+    peer = Peer().open()
+    for _ in range(10):
+        peer.loop.advance(PING_INTERVAL_S)
+        peer.deliver()
+        peer.send(peer.written())
+    assert peer.pings == 10
+    assert not peer.transport.closed
+
+
+@pytest.mark.parametrize("how", ["close", "half-close"])
+def test_a_client_that_has_closed_may_wait_in_silence_for_its_final(how: str) -> None:
+    peer = Peer().open()
+    peer.send_audio(pcm(1))
+    if how == "close":
+        peer.send_close()
+    else:
+        peer.half_close()
+    peer.loop.advance(10 * PING_TIMEOUT_S)
+    finish(peer, "at last")
+    assert peer.statuses() == ["at last"]
+
+
+def test_reading_stops_while_the_slot_is_full() -> None:
+    peer = Peer(ring_samples=4).open()
+    peer.send_audio(pcm(1, 2, 3))
+    assert peer.transport.reading
+    peer.send_audio(pcm(4, 5))
+    assert not peer.transport.reading
+    assert peer.connection.waits_for_room
+    peer.pump()
+    assert not peer.transport.reading
+    peer.slot.endpoint("a")
+    peer.pump()
+    assert peer.transport.reading
+    assert not peer.connection.waits_for_room
+    assert peer.slot.history == [1, 2, 3, 4, 5]
+
+
+def test_a_client_that_was_not_listened_to_is_not_silent() -> None:
+    peer = Peer(ring_samples=4).open()
+    peer.send_audio(pcm(1, 2, 3))
+    peer.send_audio(pcm(4, 5))
+    peer.loop.advance(2 * PING_TIMEOUT_S)
+    assert not peer.transport.closed
+    peer.slot.endpoint("a")
+    peer.pump()
+    peer.loop.advance(PING_INTERVAL_S)
+    assert not peer.transport.closed
+
+
+def test_an_end_with_a_full_slot_is_an_end_after_everything() -> None:
+    peer = Peer(ring_samples=4).open()
+    peer.send_audio(pcm(1, 2, 3))
+    peer.client.send_binary(pcm(4, 5))
+    peer.client.send_close(1000)
+    peer.send(peer.written())
+    slot = peer.slot
+    assert slot.history == [1, 2, 3]
+    assert not peer.transport.reading
+    slot.endpoint("a")
+    peer.pump()
+    assert slot.history == [1, 2, 3, 4, 5, MARK]
+    finish(peer, "b")
+    assert peer.statuses() == ["a", "b"]
+    assert peer.transport.reading, "or the client's end would not be seen"
+    peer.half_close()
+    check_over(peer)
+
+
+def test_a_result_for_a_transport_that_is_closing_is_not_written() -> None:
+    """uvloop's refuse to be paused then, and the bell of the others would not be heard."""
+    peer = Peer(ring_samples=1).open()
+    peer.transport.abort()
+    peer.slot.partial("a")
+    peer.connection.data_received(frame(Opcode.BINARY, pcm(1, 2)))
+    peer.lose(None)
+    check_over(peer)
+
+
+# -- anything at all
+
+FRAMES = st.builds(
+    frame,
+    st.sampled_from([*Opcode, *Opcode, 3]),
+    st.one_of(st.binary(max_size=40), st.just(b"done"), st.integers(0, 5000).map(bytes)),
+    fin=st.booleans(),
+)
+PIECES = st.lists(st.one_of(FRAMES, st.binary(max_size=60)), max_size=12)
+
+
+@given(
+    start=st.sampled_from(["request", "cut", "none"]),
+    pieces=PIECES,
+    step=st.integers(30, 3000),
+    ending=st.sampled_from(["close", "half-close", "lose", "nothing"]),
+    tls=st.booleans(),
+)
+@example(start="request", pieces=[b"\xff" * 60], step=30, ending="nothing", tls=False)
+def test_any_bytes_end_cleanly(
+    start: str, pieces: list[bytes], step: int, ending: str, tls: bool
+) -> None:
+    peer = Peer(TARGET, tls=tls)
+    request = {"request": peer.request(), "cut": peer.request()[:60], "none": b""}[start]
+    for piece in cut(request + b"".join(pieces), step):
+        if not peer.transport.closed:
+            peer.connection.data_received(piece)
+    if ending == "close" and not peer.transport.closed:
+        peer.connection.data_received(frame(Opcode.CLOSE, b"\x03\xe8"))
+    elif ending == "half-close" and not peer.transport.closed:
+        if not peer.connection.eof_received():
+            peer.transport.close()
+    elif ending == "lose":
+        peer.lose(None)
+    while peer.pool.held and peer.slot.unanswered and not peer.transport.closed:
+        peer.slot.answer()
+        peer.connection.pump()
+    peer.loop.advance(PING_INTERVAL_S + PING_TIMEOUT_S + CLOSE_TIMEOUT_S)
+    peer.deliver()
+    check_over(peer)
