@@ -30,6 +30,7 @@ class SlotDecoder:
         "_sent",
         "_session",
         "_spec",
+        "_spoken",
         "_words",
     )
 
@@ -44,6 +45,7 @@ class SlotDecoder:
         self._resume = ResumePoint.of_session(0, 0)
         self._next_frame = 0
         self._sent: tuple[Word, ...] = ()
+        self._spoken = False
 
     def work(self) -> bool:
         """Takes the next emission record, if there is one and room for what may come of it."""
@@ -77,6 +79,7 @@ class SlotDecoder:
             self._words.begin_attempt()
             self._begin_segment()
         self._search.advance(emission.log_probs)
+        self._spoken = self._spoken or emission.has_speech
         self._next_frame += emission.log_probs.shape[0]
         if emission.end is SegmentEnd.NONE:
             self._partial(emission)
@@ -85,7 +88,7 @@ class SlotDecoder:
         self._words.step_past()
 
     def _partial(self, emission: Emission) -> None:
-        found = self._search.partial()
+        found = self._heard(self._search.partial())
         due = self._partials.due(
             emission.first_frame, self._next_frame, has_words=bool(found.words)
         )
@@ -100,7 +103,8 @@ class SlotDecoder:
 
     def _final(self, emission: Emission) -> None:
         """Settles the segment. The record's resume point is where the next one begins."""
-        hypothesis = self._in_stream_time(self._search.final(), emission, is_final=True)
+        found = self._heard(self._search.final())
+        hypothesis = self._in_stream_time(found, emission, is_final=True)
         self._resume = ResumePoint(
             segment=emission.segment + 1,
             sample=emission.next_sample,
@@ -116,6 +120,14 @@ class SlotDecoder:
         self._partials.reset()
         self._next_frame = 0
         self._sent = ()
+        self._spoken = False
+
+    def _heard(self, found: FrameHypothesis) -> FrameHypothesis:
+        """Nothing, while no frame of the segment was likelier a character than silence.
+
+        Many frames of silence together hold enough mass of some letter for a word of it to win.
+        """
+        return found if self._spoken else FrameHypothesis((), 0.0)
 
     def _publish(self, hypothesis: Hypothesis, *, requested: bool) -> None:
         assert self._session is not None, "only records of a session are decoded"
