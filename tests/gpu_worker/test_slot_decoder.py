@@ -65,6 +65,7 @@ class Slot:
         end: SegmentEnd = NONE,
         start: int = 0,
         epoch: int | None = None,
+        has_speech: bool | None = None,
     ) -> None:
         """Publishes a record of ``text``: frames from ``first`` of the segment from ``start``."""
         covered = start + (first + len(text)) * FRAME
@@ -78,7 +79,7 @@ class Slot:
                 end=end,
                 next_sample=covered,
                 next_mark=int(end is MARK),
-                has_speech=bool(set(text) - {"_", " "}),
+                has_speech=bool(set(text) - {"_", " "}) if has_speech is None else has_speech,
                 log_probs=log_probs_of(text),
             )
         )
@@ -371,3 +372,19 @@ def dies_after(slot: Slot, stores: int) -> bool:
     except CrashError:
         return True
     return False
+
+
+def test_a_search_that_finds_words_in_silence_is_not_believed(eager_slot: Slot) -> None:
+    """A beam search may add up a letter from frames that are all likelier silent."""
+    eager_slot.emit("aaaa", has_speech=False)
+    eager_slot.emit("aa", first=4, end=MARK, has_speech=False)
+    (final,) = eager_slot.results()
+    assert final.hypothesis.is_final
+    assert final.hypothesis.words == ()
+    assert final.requested
+
+
+def test_speech_anywhere_in_the_utterance_is_enough(eager_slot: Slot) -> None:
+    eager_slot.emit("ab")
+    eager_slot.emit("__", first=2, end=ENDPOINT)
+    assert [word.text for word in eager_slot.results()[-1].hypothesis.words] == ["ab"]
