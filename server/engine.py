@@ -158,11 +158,8 @@ class Engine:
 
     def _has_gone_ahead(self, managed: ManagedProcess) -> bool:
         """Whether the first process of this one's kind is ready, or is this one."""
-        return managed.index == 0 or any(
-            first.is_ready
-            for first in self._processes
-            if first.name == managed.name and first.index == 0
-        )
+        first = next(m for m in self._processes if m.name == managed.name)
+        return first is managed or first.is_ready
 
     def watch(self, now_s: float) -> list[str]:
         """Reaps and replaces what died or is stuck; ``now_s`` is the monotonic clock's time.

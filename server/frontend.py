@@ -96,15 +96,15 @@ class Frontend:
             connection.pump()
 
     def _beat(self) -> None:
+        self._loop.call_later(HEARTBEAT_S, self._beat)
         self._line.beat()
         self._on_bell()  # a missed ring costs at most a heartbeat
-        self._loop.call_later(HEARTBEAT_S, self._beat)
 
     def _look_for_room(self) -> None:
+        self._loop.call_later(ROOM_POLL_S, self._look_for_room)
         for connection in list(self._connections):
             if connection.waits_for_room:
                 connection.pump()
-        self._loop.call_later(ROOM_POLL_S, self._look_for_room)
 
 
 def main(child: Child) -> None:

@@ -85,8 +85,8 @@ def read_audio(path: Path) -> tuple[NDArray[np.int16], int]:
         raise AudioFileError(
             f"{path} is not readable audio ({reason}): give WAV, FLAC, MP3 or OGG"
         ) from error
-    mono = np.nan_to_num(samples.mean(1)) * 32768
-    return np.clip(np.rint(mono), -32768, 32767).astype(np.int16), int(rate_hz)
+    mono = np.nan_to_num(samples.mean(1)).clip(-1.0, 1.0)
+    return np.minimum(np.rint(mono * 32768), 32767).astype(np.int16), int(rate_hz)
 
 
 def _words(

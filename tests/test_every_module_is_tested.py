@@ -12,7 +12,6 @@ TESTED_ELSEWHERE = {
     "gpu_worker/acoustic/contract.py": "a protocol: kept by the models that the others test",
     "gpu_worker/check.py": "a process of its own: the tests of server/doctor.py",
     "gpu_worker/decoder.py": "a process of its own: the tests that start the server",
-    "server/frontend.py": "a process of its own: the tests that start the server",
     "server/frontend_settings.py": "fields without behaviour: the tests that start the server",
     "tools/loadtest/__main__.py": "calls the function that tests/tools/loadtest/test_cli.py tests",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -54,7 +55,8 @@ def parent_of(pid: int) -> int | None:
 
 
 def open_descriptors() -> set[str]:
-    """What this process has open, by number and kind."""
+    """What this process has open, by number and kind, once what nobody needs is gone."""
+    gc.collect()
     found = set()
     for name in os.listdir("/proc/self/fd"):
         try:

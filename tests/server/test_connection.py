@@ -139,6 +139,18 @@ def test_what_is_no_websocket_is_refused_in_the_same_form(
         assert peer.refusal.headers[header[0]] == header[1]
 
 
+def test_what_follows_a_refused_request_is_not_looked_at_line_by_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A quarter of a million of them in one read would hold up every other client."""
+    peer = Peer("/nowhere")
+    peer.send(peer.request())
+    pieces: list[bytes] = []
+    monkeypatch.setattr(peer.connection._ws, "receive_data", pieces.append)
+    peer.send(b"\n" * 250_000)
+    assert pieces == [b"\n" * 250_000]
+
+
 def check_refusal(peer: Peer, status: int, held_by_others: int = 0) -> dict[str, Any]:
     """The refusal's body; checks that the connection is done for, whatever else arrives."""
     assert peer.refusal is not None
@@ -433,6 +445,16 @@ def test_a_client_that_does_not_read_its_results_is_left() -> None:
     check_over(peer)
 
 
+def test_a_client_that_does_not_read_its_last_result_is_left_without_a_close() -> None:
+    peer = Peer().open()
+    peer.send_close()
+    peer.transport.unsent_bytes = MAX_UNSENT_BYTES + 1
+    peer.slot.answer("a")
+    peer.pump()
+    assert peer.transport.aborted
+    check_over(peer)
+
+
 def test_a_client_that_pings_and_does_not_read_is_left() -> None:
     peer = Peer().open()
     peer.transport.unsent_bytes = MAX_UNSENT_BYTES + 1
@@ -518,6 +540,28 @@ def test_an_end_with_a_full_slot_is_an_end_after_everything() -> None:
     finish(peer, "b")
     assert peer.statuses() == ["a", "b"]
     assert peer.transport.reading, "or the client's end would not be seen"
+    peer.half_close()
+    check_over(peer)
+
+
+def test_an_end_that_is_answered_at_once_resumes_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine was faster than this side's look at the room: the client's end is still read."""
+    peer = Peer(ring_samples=2).open()
+    peer.send_audio(pcm(1, 2))
+    peer.send_audio(pcm(3))
+    slot = peer.slot
+
+    def write_and_answer() -> None:
+        slot.unanswered += 1
+        slot.answer("all")
+
+    monkeypatch.setattr(slot, "write_mark", write_and_answer)
+    slot.endpoint("")
+    peer.connection.go_away()
+    peer.deliver()
+    assert peer.statuses() == ["all"]
+    assert peer.close_code == 1001
+    assert peer.transport.reading
     peer.half_close()
     check_over(peer)
 

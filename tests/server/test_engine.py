@@ -215,7 +215,10 @@ def test_a_predecessors_readiness_is_not_the_successors() -> None:
 # -- stopping
 
 
-def test_a_signal_goes_to_one_kind_and_its_end_is_waited_for() -> None:
+def test_a_signal_goes_to_one_kind_and_its_end_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine_module, "STOP_TIMEOUT_S", 0)
     with stub_engine("run", "ignore SIGTERM") as engine:
         managed(engine, index=1).name = "stubborn"
         engine.start()
@@ -242,6 +245,7 @@ def test_no_descriptor_is_left(behaviour: str) -> None:
             engine.start()
         except UnusableError:
             assert behaviour == "refuse"
+    del engine
     assert open_descriptors() == before
 
 
@@ -268,8 +272,8 @@ def heard(engine: Engine, text: str) -> str:
     return session.outgoing()[-1].decode()
 
 
-def test_worker_and_decoders_start_transcribe_and_are_replaced() -> None:
-    before = open_descriptors()
+def replaced_processes() -> list[int]:
+    """Kills worker and decoders of an engine and uses it again; gives the ids of all there were."""
     engine = Engine(echo_config(slots=2, decoders=2), ECHO_SPEC, frontends=1)
     try:
         engine.start()
@@ -279,6 +283,7 @@ def test_worker_and_decoders_start_transcribe_and_are_replaced() -> None:
             managed(engine, "decoder", 0),
             managed(engine, "decoder", 1),
         ]
+        pids = [pid_of(process) for process in processes]
         for process in processes:
             os.kill(pid_of(process), signal.SIGKILL)
             wait_for_death(process)
@@ -288,8 +293,14 @@ def test_worker_and_decoders_start_transcribe_and_are_replaced() -> None:
         wait_until(lambda: engine.is_ready, "all are replaced")
         assert [process.line.generation for process in processes] == [2, 2, 2]
         assert '"text":"second words"' in heard(engine, "second words")
-        pids = [pid_of(process) for process in processes]
+        return pids + [pid_of(process) for process in processes]
     finally:
         engine.close()
+
+
+def test_worker_and_decoders_are_replaced_and_leave_nothing() -> None:
+    before = open_descriptors()
+    pids = replaced_processes()
+    assert len(set(pids)) == 6
     assert not any(map(is_running, pids))
     assert open_descriptors() == before

@@ -303,7 +303,8 @@ def test_the_servers_end_has_its_own_code() -> None:
 
 
 def test_numbers_are_digits_where_asked() -> None:
-    for text2int, expected in ((True, ["72", "room 72"]), (False, ["seventy two", "room seventy two"])):
+    as_said = ["seventy two", "room seventy two"]
+    for text2int, expected in ((True, ["72", "room 72"]), (False, as_said)):
         slot = FakeSlot()
         session = session_on(slot, text2int=text2int)
         slot.partial("seventy two")

@@ -1,119 +1,127 @@
-"""Start-ups that must not succeed, through the real command: one line that says what is right."""
+"""The whole server as an operator starts and stops it, and as it is killed."""
 
 from __future__ import annotations
 
 import os
-import shutil
+import signal
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from models import BUNDLED_MODEL, ECHO_MODEL
-from tests.conformance.server_process import HOST, ServerProcess, refusal_to_start
-from tests.conformance.waiting import wait_until
+from server.config import ServeConfig
+from server.supervisor import ServeError, bind
+from shm.plane import NAME
+from tests.conformance.client import Client
+from tests.conformance.server_process import ECHO, HOST, ServerProcess, free_port, start
+from tests.conformance.spelling import spell
+from tests.conformance.waiting import PATIENCE_S, wait_until
+from tests.server.processes import children_of, is_running
 
-pytestmark = pytest.mark.server
-
-
-def children(pid: int) -> list[int]:
-    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    return [int(child) for child in listed.split()]
-
-
-def copy_of_bundled_model(tmp_path: Path) -> Path:
-    directory = tmp_path / "model"
-    directory.mkdir()
-    for file in BUNDLED_MODEL.iterdir():
-        (directory / file.name).symlink_to(file)
-    return directory
+FLAGS = ("--model", str(ECHO), "--slots", "2", "--decoders", "2", "--beam-size", "20")
+FRONTENDS = 2
+CHILDREN = FRONTENDS + 1 + 2
 
 
-def cut_short(directory: Path, name: str) -> None:
-    """Replaces a file of a model directory by its first part."""
-    whole = (directory / name).resolve()
-    (directory / name).unlink()
-    (directory / name).write_bytes(whole.read_bytes()[:100_000])
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+            probe.listen()
+        except OSError:
+            return False
+    return True
 
 
-@pytest.mark.parametrize(
-    ("flags", "said"),
-    [
-        (("--beam-size", "0"), "1 to 2000"),
-        (("--model", "/nowhere"), "no model in /nowhere"),
-        (("--lm", "/nowhere.arpa"), "/nowhere.arpa"),
-        (("--device", "cuda:99"), "use auto or cpu"),
-        (("--device", "tpu"), "cuda:N"),
-        (("--ssl-cert", str(ECHO_MODEL / "model.json")), "without --ssl-key"),
-        (("--host", "host.invalid"), "--host host.invalid"),
-    ],
-)
-def test_an_unusable_setting_is_refused(flags: tuple[str, ...], said: str) -> None:
-    assert said in refusal_to_start(*flags)
+def named_memory_of(pids: set[int]) -> set[str]:
+    """Shared memory with a name, which would outlive them, in what processes have mapped."""
+    lines = [line for pid in pids for line in Path(f"/proc/{pid}/maps").read_text().splitlines()]
+    assert any(NAME in line for line in lines), "the plane is mapped, and it has no name"
+    return {line for line in lines if "/dev/shm/" in line}
 
 
-def test_an_unusable_variable_is_refused() -> None:
-    said = refusal_to_start(environment={"INTERMED_PARTIALS": "perhaps"})
-    assert "INTERMED_PARTIALS must be True or False" in said
-
-
-def test_a_language_model_that_is_none_is_refused(tmp_path: Path) -> None:
-    text = tmp_path / "notes.txt"
-    text.write_text("not a language model\n")
-    assert "notes.txt: not a KenLM language model" in refusal_to_start("--lm", str(text))
-
-
-@pytest.mark.parametrize("name", ["model.safetensors", "lm.bin"])
-def test_a_model_file_that_is_cut_short_is_refused(tmp_path: Path, name: str) -> None:
-    directory = copy_of_bundled_model(tmp_path)
-    cut_short(directory, name)
-    assert name in refusal_to_start("--model", str(directory))
-
-
-def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
-    directory = tmp_path / "model"
-    shutil.copytree(ECHO_MODEL, directory)
-    declared = (BUNDLED_MODEL / "model.json").read_text().replace('"lm.bin"', "null")
-    (directory / "model.json").write_text(
-        declared.replace('"left_frames": 80', '"left_frames": 64')
-    )
-    (directory / "model.safetensors").symlink_to(BUNDLED_MODEL / "model.safetensors")
-    assert "does not fit whisper-ctc" in refusal_to_start("--model", str(directory))
-
-
-def test_a_port_in_use_is_refused() -> None:
-    with socket.socket() as other:
-        other.bind((HOST, 0))
-        other.listen()
-        port = other.getsockname()[1]
-        said = refusal_to_start("--model", str(ECHO_MODEL), "--port", str(port))
-    assert f"port {port}" in said
-    assert "--port" in said
-
-
-def test_the_banner_says_where_and_how() -> None:
-    with ServerProcess("--model", str(ECHO_MODEL), "--slots", "3", "--beam-size", "50") as server:
-        for part in (f"ws://{HOST}:{server.port}", "echo", "device", "50", "3 streams"):
-            assert part in server.log
+@pytest.mark.server
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_says_that_it_is_ready_and_stops_when_told(number: signal.Signals) -> None:
+    """A client that is connected then gets its final and the reason."""
+    with ServerProcess(*FLAGS, "--frontends", str(FRONTENDS)) as server:
+        banner = server.log.splitlines()
+        assert banner[0] == "realtime-engine is ready"
+        assert banner[1].split() == ["URL", f"ws://{HOST}:{server.port}"]
+        assert banner[2].split() == ["model", "echo", "(16000", "Hz)"]
+        assert banner[-1].endswith("2 streams, 2 frontend(s), 1 worker(s), 2 decoder(s)")
+        children = children_of(server.pid)
+        assert len(children) == CHILDREN
+        assert not named_memory_of(children)
+        with Client(server.url) as client:
+            client.send_audio(spell("so far"))
+            os.kill(server.pid, number)
+            assert [message["text"] for message in client.until_closed()] == ["so far"]
+            assert client.close_code == 1001
         assert server.stop() == 0
+        assert server.log.splitlines() == banner, "nothing else was worth a line"
+        assert not any(map(is_running, children))
+        assert is_free(server.port)
 
 
-def test_killing_the_supervisor_takes_every_child_along() -> None:
-    with ServerProcess("--model", str(ECHO_MODEL), "--slots", "2") as server:
-        family = children(server.pid)
-        assert len(family) == 3
-        server.kill()
-        wait_until(
-            lambda: not any(Path(f"/proc/{pid}").exists() for pid in family), "all have ended"
-        )
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((HOST, server.port))
+@pytest.mark.server
+def test_nothing_outlives_a_supervisor_that_is_killed() -> None:
+    with ServerProcess(*FLAGS, "--frontends", str(FRONTENDS)) as server:
+        children = children_of(server.pid)
+        assert len(children) == CHILDREN
+        assert not named_memory_of(children)
+        with Client(server.url) as client:
+            server.kill()
+            client.until_closed()
+        wait_until(lambda: not any(map(is_running, children)), "all children have ended")
+        assert is_free(server.port)
 
 
-def test_nothing_is_left_in_dev_shm() -> None:
-    before = set(os.listdir("/dev/shm"))
-    with ServerProcess("--model", str(ECHO_MODEL), "--slots", "2") as server:
-        assert set(os.listdir("/dev/shm")) == before
-        server.kill()
-    assert set(os.listdir("/dev/shm")) == before
+@pytest.mark.server
+def test_a_stop_during_the_start_is_no_failure() -> None:
+    """Before anything is ready: it says nothing and leaves nothing."""
+    port = free_port()
+    process = start(
+        "serve", "--host", HOST, "--port", str(port), *FLAGS,
+        environment={}, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    wait_until(lambda: bool(children_of(process.pid)), "the first child is started")
+    children = children_of(process.pid)
+    process.terminate()
+    _, errors = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, errors) == (0, b"")
+    assert not any(map(is_running, children))
+    assert is_free(port)
+
+
+def config(host: str, port: int) -> ServeConfig:
+    return ServeConfig(host, port, 1, "WARNING", None, None)
+
+
+def test_the_port_is_taken_before_anybody_can_connect() -> None:
+    with bind(config(HOST, free_port())) as listener, pytest.raises(ConnectionRefusedError):
+        socket.create_connection(listener.getsockname())
+
+
+def test_a_port_in_use() -> None:
+    with socket.create_server((HOST, 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ServeError) as refused:
+            bind(config(HOST, port))
+    assert str(refused.value) == (
+        f"cannot listen on {HOST} port {port} (Address already in use): stop what uses it, or "
+        "choose another with --port"
+    )
+
+
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "300.1.1.1"])
+def test_a_host_that_is_none(host: str) -> None:
+    with pytest.raises(ServeError, match=f"--host {host} is no address of this machine"):
+        bind(config(host, free_port()))
+
+
+def test_an_address_of_another_machine() -> None:
+    with pytest.raises(ServeError, match=r"cannot listen on 192\.0\.2\.1 port "):
+        bind(config("192.0.2.1", free_port()))
