@@ -1,5 +1,7 @@
 # Two commands matter: `make serve` and `make test`. Both install what they need into .venv first.
-PYTHON ?= python3
+PYTHON ?= $(shell for p in python3 python3.12 python3.11; do \
+  $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null \
+  && echo $$p && break; done)
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip --disable-pip-version-check -q
@@ -31,8 +33,8 @@ install: $(VENV)/.installed
 install-dev: $(VENV)/.installed-dev
 
 $(VENV)/bin/pip:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "Python 3.11 or newer is needed; choose one with: make PYTHON=python3.11 ..." >&2; exit 2; }
+	@test -n "$(PYTHON)" || \
+	  { echo "Python 3.11 or 3.12 is needed and none was found: install one, or make PYTHON=/path/to/it" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/pip
