@@ -8,7 +8,8 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -236,14 +237,27 @@ def test_an_unreachable_server_is_said_in_one_line(capsys: pytest.CaptureFixture
     assert re.fullmatch(rf"loadtest: cannot connect to {url}: .+\n", error)
 
 
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Children take SIGINT, also where the tests run in a shell's background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_interrupted_it_still_prints_its_figures(audio: Path) -> None:
     command = [sys.executable, "-m", "tools.loadtest", "--streams", "2", "--duration", "600"]
     with FakeServer(Behaviour()) as server:
         command += ["--url", server.url, "--audio", str(audio)]
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True, env=environment
-        ) as process:
+        with (
+            interruptible(),
+            subprocess.Popen(
+                command, stdout=subprocess.PIPE, text=True, env=environment
+            ) as process,
+        ):
             try:
                 assert server.audio_came.wait(60)
                 process.send_signal(signal.SIGINT)
