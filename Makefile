@@ -18,7 +18,7 @@ serve: install   ## start the server on port 4444 (more flags: make serve ARGS="
 test: install-dev ## run every test
 	$(BIN)/pytest $(ARGS)
 
-check: install-dev ## format, lint, types, import layers, fast tests: about a minute
+check: install-dev ## format, lint, types, import layers, fast tests: one to two minutes
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
