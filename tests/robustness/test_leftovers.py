@@ -22,15 +22,20 @@ def test_every_way_to_leave(server: ServerProcess) -> None:
     assert_every_slot_works(server)
 
 
+ROUNDS = 5
+
+
 def test_every_kind_of_mischief(server: ServerProcess) -> None:
     for mischief in MISCHIEF:  # some first steps load modules for good
         mischief(server.url)
     assert_every_slot_works(server)
-    before = holdings(server.pid)
-    for mischief in MISCHIEF:
-        mischief(server.url)
-    assert_every_slot_works(server)
-    wait_until(
-        lambda: grown(before, holdings(server.pid)) == [],
-        "descriptors, threads and memory are what they were",
-    )
+    growth: list[str] = []
+    for _ in range(ROUNDS):  # an allocator settles after a round or two, a leak grows in each
+        before = holdings(server.pid)
+        for mischief in MISCHIEF:
+            mischief(server.url)
+        assert_every_slot_works(server)
+        growth = [str(what) for what in grown(before, holdings(server.pid))]
+        if not growth:
+            return
+    assert growth == [], f"grew in each of {ROUNDS} rounds"
