@@ -9,7 +9,6 @@ import pytest
 from bench.footprint import grown, holdings
 from bench.soak import LEAVING, connect_rounds, spelled_phrases
 from tests.conformance.server_process import ServerProcess
-from tests.conformance.waiting import wait_until
 from tests.robustness.mischief import MISCHIEF
 from tests.robustness.test_crowd import assert_every_slot_works
 
