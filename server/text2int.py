@@ -1,62 +1,43 @@
 """Numbers as digits: "seventy two" becomes "72" in the words of a hypothesis (``text2int=True``).
 
-Pure. The reading of numbers is that of the ``text2num`` library, in English; this module finds the
-places where it may read, keeps it from a few readings that are wrong in dictation, and knows which
-written words can still change.
+Pure. `server.numbers_grammar` knows how numbers are said and `server.numbers_writing` how they are
+written; this module finds the places where they may be read, and knows which written words can
+still change.
 
 The words are cut into *runs*: neighbours that may take part in a number ("twenty", "and", "point",
-"a", ...), between *plain* words that never do. Each run is read by itself, with its neighbours only
-to tell "half a million". A run followed by a plain word can therefore not change by what is said
-later, and that is all that ``stable`` of a written word rests on.
+"a", ...), between *plain* words that never do. A few ("dollars", "percent", "p", "m") belong to a
+run only behind other words of it. Each run is read by itself, with the word in front of it only to
+tell "half a million" and "at ten thirty". A run followed by a plain word can therefore not change
+by what is said later, and that is all that ``stable`` of a written word rests on.
 
-Where a reading differs from the library's:
+What is written:
 
-- "and" joins only what follows hundred, thousand, ...: "twenty and five hundred" is "20 and 500";
-- hundred, thousand, ... need a number before them: "several hundred", "1.5 million";
-- "a hundred" is 100, but "half a million" and "of a thousand" stay words;
-- "oh" between digits is a zero: "three point oh five" is "3.05";
-- plurals and fractions stay words: "thousands of people", "all fours", "one third", "a fifth".
+- cardinals, ordinals, decimals: 105, 21st, 3.05, -5, 1.5 million; addresses of computers: 10.0.0.1;
+- three figures or more one by one as one number without gaps, "five five five one two three four"
+  as 5551234, "double oh seven" as 007; two figures stay apart, "flight 1 2";
+- years and decades: 1999, 1805, 2023, 1990s. The century is 13 to 20;
+- percent and dollars and euros in one token: 12%, $5.20, $1.5 million;
+- times after "at" and before "a m" and "p m", which stay words: 10:30 p m.
 
-A number below three that stands alone stays a word, as the library has it: "one of them".
+What stays words:
+
+- a number below three that stands alone, "one of them"; first and second; "zero" alone;
+- hundred, thousand, ... without a number before them, "several hundred"; "half a million";
+- plurals and fractions: "thousands of people", "all fours", "one third", "a fifth";
+- two figures: "double seven", "oh seven"; "oh oh oh" and other exclamations.
+
+A number that is still being said grows as its words come ("20", then "21"; "5", "$5", "$5.20");
+it does not go back to a form it has left, but for rare numbers in a row ("one two three hundred").
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby
-from typing import Final
+from dataclasses import replace
 
-from text_to_num import find_numbers
-
+from server.numbers_vocabulary import FOLLOWERS, JOINERS, MINUS, PARTS
+from server.numbers_writing import write_run
 from shm.records import Word
-
-_ALONE_FROM: Final = 3.0  # from this value on a number is written in digits even where it is alone
-
-
-def _vocabulary(listed: str) -> frozenset[str]:
-    return frozenset(listed.split())
-
-
-_DIGITS: Final = _vocabulary("zero nought one two three four five six seven eight nine")
-_TENS: Final = _vocabulary(
-    "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen "
-    "twenty thirty forty fifty sixty seventy eighty ninety"
-)
-_ORDINALS: Final = _vocabulary(
-    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth "
-    "fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth thirtieth "
-    "fortieth fiftieth sixtieth seventieth eightieth ninetieth"
-)
-_SCALES: Final = _vocabulary(
-    "hundred thousand million billion hundredth thousandth millionth billionth"
-)
-_NUMBERS: Final = _DIGITS | _TENS | _ORDINALS | _SCALES
-_JOINERS: Final = _vocabulary("and point plus minus")
-_OH: Final = _vocabulary("o oh")
-
-# The library knows the sixtieth by this spelling only.
-_LIBRARY_SPELLING: Final = {"sixtieth": "sixteeth"}
 
 
 def convert(words: Sequence[Word]) -> tuple[Word, ...]:
@@ -68,28 +49,51 @@ def convert(words: Sequence[Word]) -> tuple[Word, ...]:
     not so at the end of an utterance, where whoever sends the final knows it complete.
     """
     texts = [word.text.lower() for word in words]
-    n_closed = _closed_prefix(words, texts)
+    plain = _plain(texts)
+    n_closed = _closed_prefix(words, texts, plain)
     written: list[Word] = []
     position = 0
-    for start, end, digits in _find_numbers(texts):
-        written += _kept(words, position, start, n_closed)
-        written.append(_merged(words[start:end], digits, stable=end <= n_closed))
-        position = end
+    for run_start, run_end in _runs(plain):
+        before = texts[run_start - 1] if run_start else ""
+        for start, end, digits, _ in write_run(texts[run_start:run_end], before):
+            first, last = run_start + start, run_start + end
+            written += _kept(words, position, first, n_closed)
+            written.append(_merged(words[first:last], digits, stable=last <= n_closed))
+            position = last
     written += _kept(words, position, len(words), n_closed)
     return tuple(written)
 
 
-def _closed_prefix(words: Sequence[Word], texts: Sequence[str]) -> int:
+def _plain(texts: Sequence[str]) -> list[bool]:
+    """For each word, whether it is no part of any number, whatever comes after it."""
+    plain: list[bool] = []
+    for text in texts:
+        follows = bool(plain) and not plain[-1]
+        plain.append(not (text in PARTS or (follows and text in FOLLOWERS)))
+    return plain
+
+
+def _runs(plain: Sequence[bool]) -> Iterator[tuple[int, int]]:
+    """Where words that are not plain stand together: (first, one past the last)."""
+    start = 0
+    for index, is_plain in enumerate([*plain, True]):
+        if is_plain:
+            if start < index:
+                yield start, index
+            start = index + 1
+
+
+def _closed_prefix(words: Sequence[Word], texts: Sequence[str], plain: Sequence[bool]) -> int:
     """How many words at the start are stable and out of reach of later words.
 
     A plain word closes everything before it. A joiner right after it is closed too: no number
-    begins with one.
+    begins with one, but for its sign.
     """
     n_closed = 0
     for index, (word, text) in enumerate(zip(words, texts, strict=True)):
         if not word.stable:
             break
-        if _is_plain(text) or (text in _JOINERS and n_closed == index):
+        if plain[index] or (text in JOINERS - MINUS and n_closed == index):
             n_closed = index + 1
     return n_closed
 
@@ -108,72 +112,3 @@ def _merged(words: Sequence[Word], digits: str, stable: bool) -> Word:
         end_ms=words[-1].end_ms,
         stable=stable,
     )
-
-
-def _find_numbers(texts: Sequence[str]) -> Iterator[tuple[int, int, str]]:
-    """Where numbers are and how they are written: (first word, word after the last, digits)."""
-    start = 0
-    for plain, group in groupby(texts, _is_plain):
-        run = list(group)
-        if not plain:
-            tokens = _read_run(run, before=texts[start - 1] if start else "")
-            for number in find_numbers(tokens, "en", _ALONE_FROM):
-                yield start + number.start, start + number.end, number.text
-        start += len(run)
-
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    """One word as the library wants it: how to read it, or None for no part of a number here."""
-
-    spelling: str
-    reading: str | None
-
-    def text(self) -> str:
-        return self.spelling if self.reading is None else self.reading
-
-    def not_a_number_part(self) -> bool:
-        return self.reading is None
-
-    def nt_separated(self, _previous: _Token) -> bool:
-        """No pause splits a number: people think in the middle of a long one."""
-        return False
-
-
-def _read_run(run: Sequence[str], before: str) -> list[_Token]:
-    """How each word of a run is to be read. ``before`` is the plain word in front, if any."""
-    tokens: list[_Token] = []
-    after_number = in_decimals = False
-    for word, previous, following in zip(run, [before, *run], [*run[1:], ""], strict=False):
-        if word in _SCALES:
-            reading = word if after_number and not in_decimals else None
-        else:
-            reading = _reading(word, previous, following)
-        after_number = reading is not None and _is_number(reading)
-        in_decimals = word == "point" or (in_decimals and (word in _DIGITS or word in _OH))
-        tokens.append(_Token(word, reading))
-    return tokens
-
-
-def _reading(word: str, previous: str, following: str) -> str | None:
-    """How a word of a run other than hundred, thousand, ... is read between its neighbours."""
-    if word == "a":
-        return "one" if following in _SCALES and previous not in {"half", "of"} else None
-    if word == "and":
-        return word if previous in _SCALES else None
-    if word in _OH:
-        follows_digits = previous == "point" or previous in _OH or _is_number(previous)
-        return "zero" if follows_digits and (following in _OH or _is_number(following)) else None
-    if word in _ORDINALS and previous in {"a", "one"}:
-        return None
-    return _LIBRARY_SPELLING.get(word, word)
-
-
-def _is_plain(text: str) -> bool:
-    """Whether a word is no part of any number, whatever its neighbours are."""
-    return not (_is_number(text) or text in _JOINERS or text in _OH or text == "a")
-
-
-def _is_number(text: str) -> bool:
-    """Whether a word is a number by itself, or several: "twenty-two"."""
-    return all(part in _NUMBERS for part in text.split("-"))
