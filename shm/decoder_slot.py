@@ -9,15 +9,27 @@ from __future__ import annotations
 from shm import layout
 from shm.doorbells import Doorbells
 from shm.emissions import Emission, read_emission
+from shm.heard import MAX_HEARD_S, Heard, read_heard
 from shm.outbox import OutboxRecord, ResumePoint, read_outbox, write_outbox
 from shm.plane import Plane
+from shm.process_line import ProcessLine
 from shm.session import Session, SessionReader
 
 
 class DecoderSlot:
     """One slot as its decoder sees it."""
 
-    __slots__ = ("_bells", "_frontend", "_line", "_plane", "_reader", "_tail", "_worker", "slot")
+    __slots__ = (
+        "_bells",
+        "_frontend",
+        "_line",
+        "_plane",
+        "_reader",
+        "_second_pass",
+        "_tail",
+        "_worker",
+        "slot",
+    )
 
     def __init__(self, plane: Plane, bells: Doorbells, slot: int) -> None:
         self.slot = slot
@@ -27,6 +39,7 @@ class DecoderSlot:
         self._frontend = plane.line(plane.layout.frontend_line(slot))
         self._worker = plane.line(plane.layout.worker_line(slot))
         self._line = plane.line(plane.layout.decoder_line(slot))
+        self._second_pass = plane.line(plane.layout.second_pass_line(slot))
         self._repair()
         self._tail = self._line[layout.SLOT_EMISSION_COMMIT]
 
@@ -93,6 +106,42 @@ class DecoderSlot:
             self._line[layout.SLOT_MARK_COMMIT] = record.resume.mark
             self._line[layout.SLOT_EMISSION_COMMIT] = record.resume.emission
         self._bells.frontends[self._frontend[layout.SLOT_OWNER]].ring()
+
+    def ask(self, start: int, stop: int, *, urgent: bool) -> int:
+        """Asks the second pass what it hears from sample ``start`` to ``stop``, 30 s at most.
+
+        The audio must stay uncommitted until the answer is here. A question that is still open is
+        forgotten.
+
+        Returns:
+            The question's number, for `answer`.
+        """
+        longest = MAX_HEARD_S * self._plane.geometry.sample_rate_hz
+        assert start <= stop <= start + longest, "no second pass answers another question"
+        number = self._line[layout.SLOT_ASKED] + 1
+        self._line[layout.SLOT_ASKED_START] = start
+        self._line[layout.SLOT_ASKED_STOP] = stop
+        self._line[layout.SLOT_ASKED_URGENT] = int(urgent)
+        self._line[layout.SLOT_ASKED] = number
+        self._bells.second_pass_of(self.slot).ring()
+        return number
+
+    def hurry(self) -> None:
+        """A client waits for the answer to the open question now."""
+        self._line[layout.SLOT_ASKED_URGENT] = 1
+
+    def answer(self, number: int) -> tuple[Heard, ...] | None:
+        """What the second pass heard, best first; None while the newest question is open."""
+        assert number == self._line[layout.SLOT_ASKED], "only the newest question is answered"
+        if self._second_pass[layout.SLOT_ANSWERED] != number:
+            return None
+        offset = self._plane.layout.answer(self.slot)
+        return read_heard(self._plane.bytes(offset, layout.ANSWER_BYTES))
+
+    @property
+    def second_pass_generation(self) -> int:
+        """How many processes have filled the place of the slot's second pass."""
+        return ProcessLine(self._plane, self._plane.layout.second_pass_of(self.slot)).generation
 
     def _repair(self) -> None:
         """Brings the commits up to the newest record, of whatever session: indices only grow."""

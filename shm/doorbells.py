@@ -10,15 +10,21 @@ from shm.layout import Geometry
 
 @dataclass(frozen=True, slots=True)
 class Doorbells:
-    """One per frontend, worker and decoder, in the order of their indices."""
+    """One per frontend, worker, decoder and second pass, in the order of their indices."""
 
     frontends: tuple[Doorbell, ...]
     workers: tuple[Doorbell, ...]
     decoders: tuple[Doorbell, ...]
+    second_passes: tuple[Doorbell, ...] = ()
 
     @staticmethod
     def create(geometry: Geometry) -> Doorbells:
-        counts = (geometry.frontends, geometry.workers, geometry.decoders)
+        counts = (
+            geometry.frontends,
+            geometry.workers,
+            geometry.decoders,
+            geometry.second_passes,
+        )
         return Doorbells(*(tuple(Doorbell.create() for _ in range(n)) for n in counts))
 
     @staticmethod
@@ -26,11 +32,21 @@ class Doorbells:
         bells = tuple(Doorbell(fd) for fd in fds)
         workers_at = geometry.frontends
         decoders_at = workers_at + geometry.workers
-        return Doorbells(bells[:workers_at], bells[workers_at:decoders_at], bells[decoders_at:])
+        second_passes_at = decoders_at + geometry.decoders
+        return Doorbells(
+            bells[:workers_at],
+            bells[workers_at:decoders_at],
+            bells[decoders_at:second_passes_at],
+            bells[second_passes_at:],
+        )
 
     @property
     def fds(self) -> tuple[int, ...]:
-        return tuple(bell.fd for bell in (*self.frontends, *self.workers, *self.decoders))
+        return tuple(bell.fd for bell in self._all)
+
+    @property
+    def _all(self) -> tuple[Doorbell, ...]:
+        return (*self.frontends, *self.workers, *self.decoders, *self.second_passes)
 
     def worker_of(self, slot: int) -> Doorbell:
         return self.workers[slot % len(self.workers)]
@@ -38,6 +54,9 @@ class Doorbells:
     def decoder_of(self, slot: int) -> Doorbell:
         return self.decoders[slot % len(self.decoders)]
 
+    def second_pass_of(self, slot: int) -> Doorbell:
+        return self.second_passes[slot % len(self.second_passes)]
+
     def close(self) -> None:
-        for bell in (*self.frontends, *self.workers, *self.decoders):
+        for bell in self._all:
             bell.close()

@@ -19,7 +19,7 @@ from shm.plane import NAME, Plane, PlaneError
 from shm.process_line import ProcessLine, ProcessState
 from shm.session import SessionReader
 
-_PROCESS_ROW: Final = "{:<12} {:>8} {:>10} {:>9} {:>12} {:>12}"
+_PROCESS_ROW: Final = "{:<14} {:>8} {:>10} {:>9} {:>12} {:>12}"
 _SLOT_ROW: Final = "{:>4} {:>12} {:>5} {:>10} {:>10} {:>6} {:>21} {:>13} {:>5}"
 
 
@@ -69,8 +69,8 @@ def plane_of(pid: int) -> Plane:
             f"no permission to look into process {pid}: run this as the engine's user or as root"
         ) from None
     raise InspectError(
-        f"process {pid} holds no plane: give the pid of an engine's supervisor, frontend, worker "
-        "or decoder"
+        f"process {pid} holds no plane: give the pid of an engine's supervisor, frontend, worker, "
+        "decoder or second pass"
     )
 
 
@@ -88,7 +88,8 @@ def _geometry(plane: Plane) -> Iterator[str]:
     rate = geometry.sample_rate_hz
     yield (
         f"{geometry.slots} slots, {geometry.frontends} frontends, {geometry.workers} workers, "
-        f"{geometry.decoders} decoders, {plane.layout.total >> 20} MiB"
+        f"{geometry.decoders} decoders, {geometry.second_passes} second passes, "
+        f"{plane.layout.total >> 20} MiB"
         f"{', shutting down' if plane.shutting_down else ''}"
     )
     yield (
@@ -111,6 +112,7 @@ def _processes(plane: Plane, now_ns: int) -> Iterator[str]:
         ("frontend", geometry.frontends, offsets.frontend_process),
         ("worker", geometry.workers, offsets.worker_process),
         ("decoder", geometry.decoders, offsets.decoder_process),
+        ("second pass", geometry.second_passes, offsets.second_pass_process),
     ):
         for index in range(count):
             line = ProcessLine(plane, offset_of(index))

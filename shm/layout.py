@@ -1,8 +1,9 @@
 """Where everything lies in the shared plane, worked out once and proven before anything maps it.
 
-The plane is one memfd: a header, one line per process, and per slot three lines of control words
-(frontend, worker, decoder), a ring of marks, an audio ring, an emission ring and an outbox. A line
-is 128 bytes, two cache lines, so that writers never share one. Every word has exactly one writer.
+The plane is one memfd: a header, one line per process, and per slot four lines of control words
+(frontend, worker, decoder, second pass), a ring of marks, an audio ring, an emission ring, an
+outbox and the newest answer of the second pass. A line is 128 bytes, two cache lines, so that
+writers never share one. Every word has exactly one writer.
 
 Sizes follow from `Geometry`; offsets from `Layout`. Importing this module proves the constants.
 """
@@ -16,7 +17,7 @@ LINE_BYTES: Final = 128
 LINE_WORDS: Final = LINE_BYTES // 8
 PAGE_BYTES: Final = 4096
 MAGIC: Final = int.from_bytes(b"RTENGIN1", "little")
-LAYOUT_VERSION: Final = 1
+LAYOUT_VERSION: Final = 2
 
 MAX_SEGMENT_S: Final = 20
 """An utterance is cut here at the latest: what a restart must be able to replay."""
@@ -29,6 +30,8 @@ MARK_RECORDS: Final = 16
 OUTBOX_RECORDS: Final = 16
 OUTBOX_RECORD_BYTES: Final = 65_536
 """Room for a word per frame of the longest segment, in word pieces; pages cost nothing unused."""
+ANSWER_BYTES: Final = 16_384
+"""Room for the hypotheses that a second pass finds in the longest segment."""
 MAX_SLOTS: Final = 4096
 MAX_PROCESSES: Final = 256
 
@@ -47,6 +50,8 @@ def power_of_two_at_least(minimum: int) -> int:
 class Geometry:
     """What decides every size of the plane. All fields are positive integers.
 
+    Only ``second_passes`` may be 0: an engine without a second pass.
+
     Raises:
         ValueError: a field is out of range; the message names it and says what would be right.
     """
@@ -59,6 +64,7 @@ class Geometry:
     chunk_frames: int
     frame_samples: int
     vocabulary_size: int
+    second_passes: int = 0
 
     def __post_init__(self) -> None:
         limits = {
@@ -70,11 +76,13 @@ class Geometry:
             "chunk_frames": 4096,
             "frame_samples": 65_536,
             "vocabulary_size": 65_536,
+            "second_passes": MAX_PROCESSES,
         }
         for name, limit in limits.items():
             value = getattr(self, name)
-            if not 1 <= value <= limit:
-                raise ValueError(f"{name} must be from 1 to {limit}, not {value}")
+            lowest = 0 if name == "second_passes" else 1
+            if not lowest <= value <= limit:
+                raise ValueError(f"{name} must be from {lowest} to {limit}, not {value}")
 
     @property
     def chunk_samples(self) -> int:
@@ -104,8 +112,8 @@ HEADER_MAGIC: Final = 0
 HEADER_VERSION: Final = 1
 HEADER_SUPERVISOR_PID: Final = 2
 HEADER_SHUTDOWN: Final = 3
-HEADER_GEOMETRY: Final = 8
-GEOMETRY_FIELDS: Final = 8
+HEADER_GEOMETRY: Final = 4
+GEOMETRY_FIELDS: Final = 9
 assert HEADER_GEOMETRY + GEOMETRY_FIELDS <= LINE_WORDS
 
 # Words of a process line, written by that process.
@@ -114,7 +122,9 @@ PROCESS_GENERATION: Final = 1
 PROCESS_STATE: Final = 2
 PROCESS_HEARTBEAT_NS: Final = 3
 PROCESS_ROUNDS: Final = 4
-PROCESS_DEVICE: Final = 5  # of a worker: 0 for the CPU, N + 1 for cuda:N
+PROCESS_DEVICE: Final = 5  # of a worker or second pass: 0 for the CPU, N + 1 for cuda:N
+
+LINES_PER_SLOT: Final = 4  # frontend, worker, decoder, second pass
 
 # Words of a slot's frontend line.
 SLOT_SESSION: Final = 0  # odd while a client holds the slot: the session's epoch
@@ -135,12 +145,20 @@ SLOT_MARK_COMMIT: Final = 1  # marks before it are answered
 SLOT_EMISSION_COMMIT: Final = 2  # records before it are never needed again
 SLOT_OUTBOX_HEAD: Final = 3  # outbox records written
 SLOT_EMISSION_TAIL: Final = 4  # records consumed, for the inspector
+SLOT_ASKED: Final = 5  # questions put to the second pass
+SLOT_ASKED_START: Final = 6  # the newest one: hear the audio from this sample
+SLOT_ASKED_STOP: Final = 7  # to this one
+SLOT_ASKED_URGENT: Final = 8  # 1 where a client waits for its final
+
+# Words of a slot's second-pass line.
+SLOT_ANSWERED: Final = 0  # number of the question that the slot's answer belongs to
 
 
 class Layout:
     """Byte offsets of the plane for one geometry. Immutable; equal in every process."""
 
     __slots__ = (
+        "answers",
         "audio",
         "emissions",
         "geometry",
@@ -153,14 +171,17 @@ class Layout:
 
     def __init__(self, geometry: Geometry) -> None:
         self.geometry = geometry
-        processes = 1 + geometry.frontends + geometry.workers + geometry.decoders
+        processes = (
+            1 + geometry.frontends + geometry.workers + geometry.decoders + geometry.second_passes
+        )
         self.processes = PAGE_BYTES
         self.slots = _round_up(self.processes + processes * LINE_BYTES, PAGE_BYTES)
-        self.marks = self.slots + geometry.slots * 3 * LINE_BYTES
+        self.marks = self.slots + geometry.slots * LINES_PER_SLOT * LINE_BYTES
         self.audio = _round_up(self.marks + geometry.slots * MARK_RECORDS * 8, PAGE_BYTES)
         self.emissions = self.audio + geometry.slots * self.audio_bytes
         self.outboxes = self.emissions + geometry.slots * self.emission_bytes
-        self.total = self.outboxes + geometry.slots * OUTBOX_RECORDS * OUTBOX_RECORD_BYTES
+        self.answers = self.outboxes + geometry.slots * OUTBOX_RECORDS * OUTBOX_RECORD_BYTES
+        self.total = self.answers + geometry.slots * ANSWER_BYTES
 
     @property
     def audio_bytes(self) -> int:
@@ -183,14 +204,24 @@ class Layout:
     def decoder_process(self, index: int) -> int:
         return self.worker_process(self.geometry.workers + index)
 
+    def second_pass_process(self, index: int) -> int:
+        return self.decoder_process(self.geometry.decoders + index)
+
+    def second_pass_of(self, slot: int) -> int:
+        """The process line of a slot's second pass."""
+        return self.second_pass_process(slot % self.geometry.second_passes)
+
     def frontend_line(self, slot: int) -> int:
-        return self.slots + slot * 3 * LINE_BYTES
+        return self.slots + slot * LINES_PER_SLOT * LINE_BYTES
 
     def worker_line(self, slot: int) -> int:
         return self.frontend_line(slot) + LINE_BYTES
 
     def decoder_line(self, slot: int) -> int:
         return self.frontend_line(slot) + 2 * LINE_BYTES
+
+    def second_pass_line(self, slot: int) -> int:
+        return self.frontend_line(slot) + 3 * LINE_BYTES
 
     def mark_ring(self, slot: int) -> int:
         return self.marks + slot * MARK_RECORDS * 8
@@ -209,6 +240,9 @@ class Layout:
     def outbox_record(self, slot: int, index: int) -> int:
         wrapped = index & (OUTBOX_RECORDS - 1)
         return self.outboxes + (slot * OUTBOX_RECORDS + wrapped) * OUTBOX_RECORD_BYTES
+
+    def answer(self, slot: int) -> int:
+        return self.answers + slot * ANSWER_BYTES
 
 
 def geometry_words(geometry: Geometry) -> tuple[int, ...]:

@@ -22,6 +22,7 @@ SMALL = Geometry(
     chunk_frames=4,
     frame_samples=10,
     vocabulary_size=5,
+    second_passes=1,
 )
 
 

@@ -6,11 +6,14 @@ from shm import layout
 from shm.decoder_slot import DecoderSlot
 from shm.doorbells import Doorbells
 from shm.frontend_slot import FrontendSlot
+from shm.heard import MAX_HEARD_S, Heard
 from shm.outbox import OutboxRecord, ResumePoint
 from shm.plane import Plane
+from shm.process_line import ProcessLine
 from shm.records import Hypothesis
+from shm.second_pass_slot import SecondPassSlot
 from shm.worker_slot import WorkerSlot
-from tests.shm.planes import emission, final, samples, was_rung
+from tests.shm.planes import SMALL, emission, final, samples, was_rung
 from tests.shm.watched_plane import CrashError, Fuse, WatchedPlane
 
 FIRST = ResumePoint(segment=1, sample=40, mark=0, emission=1, partial_sample=40)
@@ -194,3 +197,59 @@ def test_session_and_resume_point_are_those_of_the_slot(
     assert decoder.epoch == session.epoch == frontend.epoch
     decoder.publish(final(epoch=frontend.epoch, resume=FIRST))
     assert decoder.resume_point(session) == FIRST
+
+
+def test_questions_are_numbered_over_the_decoders_of_a_slot(
+    plane: Plane, bells: Doorbells, decoder: DecoderSlot
+) -> None:
+    assert [decoder.ask(0, 40, urgent=False) for _ in range(2)] == [1, 2]
+    assert DecoderSlot(plane, bells, 0).ask(0, 40, urgent=False) == 3
+
+
+def test_an_answer_is_none_until_it_is_there_and_may_be_empty(
+    plane: Plane, bells: Doorbells, decoder: DecoderSlot
+) -> None:
+    second_pass = SecondPassSlot(plane, bells, 0)
+    for heard in ((Heard("one", -1.0), Heard("won", -2.0)), ()):
+        number = decoder.ask(0, 40, urgent=False)
+        assert decoder.answer(number) is None
+        question = second_pass.question()
+        assert question is not None
+        second_pass.answer(question, heard)
+        assert [decoder.answer(number) for _ in range(2)] == [heard, heard]
+
+
+def test_only_the_newest_question_has_an_answer(decoder: DecoderSlot) -> None:
+    number = decoder.ask(0, 40, urgent=False)
+    decoder.ask(40, 80, urgent=False)
+    with pytest.raises(AssertionError, match="only the newest"):
+        decoder.answer(number)
+    with pytest.raises(AssertionError, match="only the newest"):
+        decoder.answer(number + 2)
+
+
+@pytest.mark.parametrize("length", [-1, MAX_HEARD_S * SMALL.sample_rate_hz + 1])
+def test_what_no_second_pass_would_answer_is_not_asked(
+    plane: Plane, bells: Doorbells, decoder: DecoderSlot, length: int
+) -> None:
+    """A question that is passed over would keep its decoder waiting for ever."""
+    with pytest.raises(AssertionError, match="no second pass answers"):
+        decoder.ask(40, 40 + length, urgent=False)
+    assert SecondPassSlot(plane, bells, 0).question() is None
+
+
+def test_a_decoder_sees_that_its_second_pass_was_replaced(
+    plane: Plane, bells: Doorbells, decoder: DecoderSlot
+) -> None:
+    line = ProcessLine(plane, plane.layout.second_pass_of(0))
+    seen = []
+    for generation in (0, 1):
+        line.announce(generation)
+        seen.append(decoder.second_pass_generation)
+    assert seen == [0, 1]
+
+
+def test_asking_settles_nothing(plane: Plane, decoder: DecoderSlot) -> None:
+    decoder.ask(0, 40, urgent=True)
+    decoder.hurry()
+    assert commits(plane) == (0, 0, 0)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -30,7 +31,7 @@ def columns(plane: Plane, first: str) -> list[str]:
 
 def test_the_geometry_is_told(plane: Plane) -> None:
     text = "\n".join(inspect.report(plane, 0))
-    assert "3 slots, 2 frontends, 1 workers, 2 decoders" in text
+    assert "3 slots, 2 frontends, 1 workers, 2 decoders, 1 second passes, " in text
     assert "100 Hz, 10 samples a frame, 4 frames a chunk, 5 tokens" in text
     assert "81.9 s of audio, 128 emissions, 16 results, 16 marks" in text
     assert "shutting down" not in text
@@ -49,6 +50,32 @@ def test_processes_are_listed_present_and_absent(plane: Plane) -> None:
     found = columns(plane, "decoder 1")
     assert found[4] == "ready"
     assert found[6] == "2"
+
+
+def test_a_second_pass_is_listed_like_the_others(plane: Plane) -> None:
+    assert columns(plane, "second pass 0") == ["second", "pass", "0", "absent"]
+    line = ProcessLine(plane, plane.layout.second_pass_process(0))
+    line.announce(7)
+    line.ready()
+    found = columns(plane, "second pass 0")
+    assert found[:6] == ["second", "pass", "0", str(os.getpid()), "7", "ready"]
+
+
+def test_an_engine_without_a_second_pass_lists_none() -> None:
+    plane = Plane.create(replace(SMALL, second_passes=0))
+    report = list(inspect.report(plane, 0))
+    assert "2 decoders, 0 second passes, " in report[0]
+    assert not [line for line in report if line.startswith("second pass")]
+    plane.close()
+
+
+def test_every_process_of_the_engine_is_listed_once(plane: Plane) -> None:
+    report = list(inspect.report(plane, 0))
+    header = next(i for i, line in enumerate(report) if line.startswith("process"))
+    rows = report[header + 1 : report.index("", header)]
+    assert [row.removesuffix("absent").strip() for row in rows[1:]] == [
+        *("frontend 0", "frontend 1", "worker 0", "decoder 0", "decoder 1", "second pass 0")
+    ]
 
 
 def test_the_age_of_a_heartbeat_is_told(plane: Plane, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,11 +173,14 @@ def test_a_process_of_another_user_is_one_line(
 def test_a_plane_of_another_version_is_one_line(
     plane: Plane, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plane.header[layout.HEADER_VERSION] = 2
+    plane.header[layout.HEADER_VERSION] = layout.LAYOUT_VERSION - 1
     with pytest.raises(PlaneError):
         inspect.plane_of(os.getpid())
     assert inspect.main([str(os.getpid())]) == 1
-    assert "use the version that started the engine" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        f"the plane has layout version {layout.LAYOUT_VERSION - 1}, this program reads version "
+        f"{layout.LAYOUT_VERSION}: use the version that started the engine\n"
+    )
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "soon", "nan", "inf"])

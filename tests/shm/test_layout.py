@@ -21,11 +21,14 @@ SPEECH = Geometry(
     chunk_frames=16,
     frame_samples=640,
     vocabulary_size=29,
+    second_passes=1,
 )
 WORD_PIECES = replace(SPEECH, chunk_frames=7, frame_samples=1280, vocabulary_size=1025)
 SMALLEST = Geometry(*[1] * layout.GEOMETRY_FIELDS)
 LONG_FRAMES = replace(SMALL, sample_rate_hz=8_000, chunk_frames=1, frame_samples=65_536)
-GEOMETRIES = [SPEECH, WORD_PIECES, SMALL, SMALLEST, LONG_FRAMES]
+ONE_PASS = replace(SPEECH, second_passes=0)
+PAGE_AND_A_LINE = replace(SMALL, frontends=16, workers=5, decoders=10)  # of processes
+GEOMETRIES = [SPEECH, WORD_PIECES, SMALL, SMALLEST, LONG_FRAMES, ONE_PASS, PAGE_AND_A_LINE]
 
 
 def regions(plan: Layout) -> list[tuple[str, int, int]]:
@@ -40,6 +43,7 @@ def regions(plan: Layout) -> list[tuple[str, int, int]]:
         ("frontend", geometry.frontends, plan.frontend_process),
         ("worker", geometry.workers, plan.worker_process),
         ("decoder", geometry.decoders, plan.decoder_process),
+        ("second pass", geometry.second_passes, plan.second_pass_process),
     ):
         for index in range(count):
             add(f"{name} {index}", offset_of(index), line)
@@ -47,6 +51,7 @@ def regions(plan: Layout) -> list[tuple[str, int, int]]:
         add(f"frontend line {slot}", plan.frontend_line(slot), line)
         add(f"worker line {slot}", plan.worker_line(slot), line)
         add(f"decoder line {slot}", plan.decoder_line(slot), line)
+        add(f"second-pass line {slot}", plan.second_pass_line(slot), line)
         add(f"marks {slot}", plan.mark_ring(slot), 8 * layout.MARK_RECORDS)
         add(f"audio {slot}", plan.audio_ring(slot), 2 * geometry.ring_samples)
         for index in range(geometry.emission_records):
@@ -55,6 +60,7 @@ def regions(plan: Layout) -> list[tuple[str, int, int]]:
         for index in range(layout.OUTBOX_RECORDS):
             size = layout.OUTBOX_RECORD_BYTES
             add(f"outbox {slot}.{index}", plan.outbox_record(slot, index), size)
+        add(f"answer {slot}", plan.answer(slot), layout.ANSWER_BYTES)
     return found
 
 
@@ -113,13 +119,29 @@ def test_power_of_two_at_least() -> None:
 
 @pytest.mark.parametrize("name", [*asdict(SPEECH)])
 def test_a_field_out_of_range_is_named_with_its_limits(name: str) -> None:
-    for value in (0, -1, 10**9):
-        with pytest.raises(ValueError, match=rf"^{name} must be from 1 to \d+, not {value}$"):
+    lowest = 0 if name == "second_passes" else 1
+    for value in (lowest - 1, -10, 10**9):
+        with pytest.raises(
+            ValueError, match=rf"^{name} must be from {lowest} to \d+, not {value}$"
+        ):
             replace(SPEECH, **{name: value})
 
 
+def test_slots_are_dealt_to_second_passes_in_turn() -> None:
+    plan = Layout(replace(SPEECH, second_passes=2))
+    first, second = plan.second_pass_process(0), plan.second_pass_process(1)
+    assert [plan.second_pass_of(slot) for slot in range(3)] == [first, second, first]
+
+
+def test_an_engine_has_no_second_pass_unless_it_is_asked_for() -> None:
+    required = asdict(SPEECH)
+    del required["second_passes"]
+    assert Geometry(**required) == ONE_PASS
+    assert len(regions(Layout(ONE_PASS))) == len(regions(Layout(SPEECH))) - 1
+
+
 def test_the_header_holds_the_geometry_in_the_order_of_its_fields() -> None:
-    assert geometry_words(SPEECH) == (16, 2, 2, 3, 16_000, 16, 640, 29)
+    assert geometry_words(SPEECH) == (16, 2, 2, 3, 16_000, 16, 640, 29, 1)
     assert Geometry(*geometry_words(SPEECH)) == SPEECH
 
 
@@ -140,6 +162,11 @@ WRITER_OF = {
     "SLOT_EMISSION_COMMIT": {"decoder_slot.py"},
     "SLOT_OUTBOX_HEAD": {"decoder_slot.py"},
     "SLOT_EMISSION_TAIL": {"decoder_slot.py"},
+    "SLOT_ASKED": {"decoder_slot.py"},
+    "SLOT_ASKED_START": {"decoder_slot.py"},
+    "SLOT_ASKED_STOP": {"decoder_slot.py"},
+    "SLOT_ASKED_URGENT": {"decoder_slot.py"},
+    "SLOT_ANSWERED": {"second_pass_slot.py"},
 }
 
 
@@ -178,7 +205,9 @@ def test_the_words_of_a_line_are_distinct(prefix: str) -> None:
     assert all(0 <= index < layout.LINE_WORDS for index in indices)
 
 
-@pytest.mark.parametrize("module", ["frontend_slot.py", "worker_slot.py", "decoder_slot.py"])
+@pytest.mark.parametrize(
+    "module", ["frontend_slot.py", "worker_slot.py", "decoder_slot.py", "second_pass_slot.py"]
+)
 def test_the_words_of_a_slots_line_are_distinct(module: str) -> None:
     names = [name for name, writers in WRITER_OF.items() if writers == {module}]
     indices = [getattr(layout, name) for name in names]

@@ -18,6 +18,13 @@ def test_a_child_reads_the_geometry_from_the_descriptor(plane: Plane) -> None:
     assert child.header[layout.HEADER_SUPERVISOR_PID] == os.getpid()
 
 
+def test_a_child_reads_that_there_is_no_second_pass() -> None:
+    without = replace(SMALL, second_passes=0)
+    plane = Plane.create(without)
+    assert Plane.attach(plane.fd).geometry == without
+    plane.close()
+
+
 def test_all_mappings_are_the_same_memory(plane: Plane) -> None:
     child = Plane.attach(plane.fd)
     plane.line(plane.layout.worker_line(1))[3] = 77
@@ -84,7 +91,7 @@ def test_a_descriptor_of_something_else_is_refused() -> None:
 
 def test_another_version_is_refused_with_both_versions(plane: Plane) -> None:
     plane.header[layout.HEADER_VERSION] = 99
-    with pytest.raises(PlaneError, match="version 99, this program reads version 1"):
+    with pytest.raises(PlaneError, match="version 99, this program reads version 2"):
         Plane.attach(plane.fd)
 
 

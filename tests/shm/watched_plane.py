@@ -6,6 +6,7 @@ A test can so run another process's part between any two accesses, or end this o
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Semaphore, Thread
 
 from shm.plane import Plane
 from shm.words import Words
@@ -51,3 +52,43 @@ class Fuse:
             if self.stores == 0:
                 raise CrashError
             self.stores -= 1
+
+
+class Stepped:
+    """A part of a process that stops before each of its stores, until it is told to go on.
+
+    It runs in a thread, and only while `made` or `finish` waits for it: never beside the test.
+    """
+
+    def __init__(self, plane: WatchedPlane, part: Callable[[], object]) -> None:
+        self._part = part
+        self._made = 0
+        self._go = Semaphore(0)
+        self._stopped = Semaphore(0)
+        self._over = False
+        plane.before = self._before
+        Thread(target=self._run, daemon=True).start()
+        self._stopped.acquire()
+
+    def made(self, stores: int) -> None:
+        """Returns when it has made ``stores`` in all, or has ended with fewer."""
+        while self._made < stores and not self._over:
+            self._made += 1
+            self._go.release()
+            self._stopped.acquire()
+
+    def finish(self) -> None:
+        while not self._over:
+            self.made(self._made + 1)
+
+    def _before(self, access: str) -> None:
+        if access == "store":
+            self._stopped.release()
+            self._go.acquire()
+
+    def _run(self) -> None:
+        try:
+            self._part()
+        finally:
+            self._over = True
+            self._stopped.release()

@@ -1,0 +1,55 @@
+"""What a second pass heard in a stretch of audio: its hypotheses, on the way to the decoder."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from shm.layout import MAX_SEGMENT_S, MIN_RING_S
+
+MAX_HEARD_S: Final = 30
+"""The longest stretch of audio that may be asked about: what Whisper hears at once."""
+
+assert MAX_SEGMENT_S < MAX_HEARD_S <= MIN_RING_S, "any segment can be heard, from its ring"
+
+_COUNT: Final = struct.Struct("<I")
+_HEADER: Final = struct.Struct("<dI")
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One hypothesis: words in spoken form, and its log-probability given the audio (natural)."""
+
+    text: str
+    log_prob: float
+
+
+def write_heard(buffer: memoryview, heard: Sequence[Heard]) -> None:
+    """Fills ``buffer`` with as many of the hypotheses as it holds, best first."""
+    offset = _COUNT.size
+    count = 0
+    for hypothesis in heard:
+        text = hypothesis.text.encode()
+        end = offset + _HEADER.size + len(text)
+        if end > len(buffer):
+            break
+        _HEADER.pack_into(buffer, offset, hypothesis.log_prob, len(text))
+        buffer[offset + _HEADER.size : end] = text
+        offset = end
+        count += 1
+    _COUNT.pack_into(buffer, 0, count)
+
+
+def read_heard(buffer: memoryview) -> tuple[Heard, ...]:
+    """The hypotheses; nothing of them refers to ``buffer`` afterwards."""
+    (count,) = _COUNT.unpack_from(buffer)
+    offset = _COUNT.size
+    heard = []
+    for _ in range(count):
+        log_prob, length = _HEADER.unpack_from(buffer, offset)
+        offset += _HEADER.size
+        heard.append(Heard(str(buffer[offset : offset + length], "utf-8"), log_prob))
+        offset += length
+    return tuple(heard)

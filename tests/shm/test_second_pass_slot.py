@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from shm import layout
+from shm.decoder_slot import DecoderSlot
+from shm.doorbells import Doorbells
+from shm.frontend_slot import FrontendSlot
+from shm.heard import Heard, read_heard
+from shm.outbox import ResumePoint
+from shm.plane import Plane
+from shm.second_pass_slot import Question, SecondPassSlot
+from tests.shm.hearing import LONGEST, SLOT, assert_answered, heard_in, opened, serve
+from tests.shm.planes import SMALL, final, was_rung
+from tests.shm.watched_plane import WatchedPlane
+
+RING = SMALL.ring_samples
+ASKED = (100, 200)
+
+
+@pytest.fixture
+def frontend(plane: Plane, bells: Doorbells) -> FrontendSlot:
+    return opened(plane, bells)
+
+
+@pytest.fixture
+def decoder(plane: Plane, bells: Doorbells, frontend: FrontendSlot) -> DecoderSlot:
+    return DecoderSlot(plane, bells, SLOT)
+
+
+@pytest.fixture
+def second_pass(plane: Plane, bells: Doorbells) -> SecondPassSlot:
+    return SecondPassSlot(plane, bells, SLOT)
+
+
+def test_nobody_has_asked_anything_yet(second_pass: SecondPassSlot) -> None:
+    assert second_pass.question() is None
+
+
+@pytest.mark.parametrize("urgent", [False, True])
+def test_a_question_is_open_until_it_is_answered(
+    decoder: DecoderSlot, second_pass: SecondPassSlot, urgent: bool
+) -> None:
+    number = decoder.ask(*ASKED, urgent=urgent)
+    question = Question(number, *ASKED, urgent)
+    assert second_pass.question() == question
+    assert second_pass.question() == question, "looking takes nothing away"
+    assert_answered(decoder, second_pass, question)
+
+
+def test_a_question_becomes_urgent(decoder: DecoderSlot, second_pass: SecondPassSlot) -> None:
+    number = decoder.ask(*ASKED, urgent=False)
+    decoder.hurry()
+    assert second_pass.question() == Question(number, *ASKED, True)
+    number = decoder.ask(*ASKED, urgent=False)
+    assert second_pass.question() == Question(number, *ASKED, False), "the hurry was the other's"
+
+
+def test_the_newest_question_replaces_an_open_one(
+    decoder: DecoderSlot, second_pass: SecondPassSlot
+) -> None:
+    decoder.ask(*ASKED, urgent=True)
+    number = decoder.ask(300, 400, urgent=False)
+    assert_answered(decoder, second_pass, Question(number, 300, 400, False))
+
+
+def test_the_answer_to_a_replaced_question_is_not_the_newests(
+    decoder: DecoderSlot, second_pass: SecondPassSlot
+) -> None:
+    decoder.ask(*ASKED, urgent=False)
+    old = second_pass.question()
+    assert old is not None
+    number = decoder.ask(300, 400, urgent=False)
+    second_pass.answer(old, heard_in(*ASKED))
+    assert_answered(decoder, second_pass, Question(number, 300, 400, False))
+
+
+def test_an_answer_stands_until_the_next_question_is_answered(
+    decoder: DecoderSlot, second_pass: SecondPassSlot
+) -> None:
+    number = decoder.ask(*ASKED, urgent=False)
+    question = serve(second_pass)
+    assert question is not None
+    with pytest.raises(AssertionError, match="answered once"):
+        second_pass.answer(question, ())
+    assert decoder.answer(number) == heard_in(*ASKED)
+
+
+@pytest.mark.parametrize("before_the_end", [0, 1, 40, 99, 100])
+def test_audio_is_copied_around_the_rings_end(
+    frontend: FrontendSlot, decoder: DecoderSlot, second_pass: SecondPassSlot, before_the_end: int
+) -> None:
+    settled = ResumePoint(1, RING - 100, 0, 0, RING - 100)
+    decoder.publish(final(epoch=frontend.epoch, resume=settled))
+    frontend.write_audio(np.arange(RING, RING + 100).astype(np.int16))
+    start = RING - before_the_end
+    decoder.ask(start, start + 100, urgent=False)
+    question = second_pass.question()
+    assert question is not None
+    audio = second_pass.audio(question)
+    assert audio.dtype == np.int16
+    assert audio.tolist() == list(range(start, start + 100))
+
+
+def test_audio_is_a_copy(
+    frontend: FrontendSlot, decoder: DecoderSlot, second_pass: SecondPassSlot
+) -> None:
+    decoder.ask(0, 3, urgent=False)
+    question = second_pass.question()
+    assert question is not None
+    audio = second_pass.audio(question)
+    settled = ResumePoint(1, RING, 0, 0, RING)
+    decoder.publish(final(epoch=frontend.epoch, resume=settled))
+    frontend.write_audio(np.full(RING, -1, np.int16))
+    assert audio.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("length", [0, 1, LONGEST])
+def test_a_question_of_any_length_up_to_the_longest(
+    decoder: DecoderSlot, second_pass: SecondPassSlot, length: int
+) -> None:
+    number = decoder.ask(7, 7 + length, urgent=False)
+    assert_answered(decoder, second_pass, Question(number, 7, 7 + length, False))
+
+
+def test_every_slot_is_asked_and_answered_for_itself(
+    plane: Plane, bells: Doorbells, decoder: DecoderSlot, second_pass: SecondPassSlot
+) -> None:
+    others = [slot for slot in range(SMALL.slots) if slot != SLOT]
+    numbers = {slot: DecoderSlot(plane, bells, slot).ask(0, 1, urgent=False) for slot in others}
+    assert second_pass.question() is None
+    number = decoder.ask(*ASKED, urgent=False)
+    serve(second_pass)
+    assert decoder.answer(number) == heard_in(*ASKED)
+    for slot in others:
+        assert SecondPassSlot(plane, bells, slot).question() is not None
+        assert DecoderSlot(plane, bells, slot).answer(numbers[slot]) is None
+
+
+def test_asking_and_answering_ring_the_other_side_alone(
+    bells: Doorbells, decoder: DecoderSlot, second_pass: SecondPassSlot
+) -> None:
+    everyone = (*bells.frontends, *bells.workers, *bells.decoders, *bells.second_passes)
+    for bell in everyone:
+        bell.clear()
+    decoder.ask(*ASKED, urgent=False)
+    assert [bell for bell in everyone if was_rung(bell)] == [bells.second_pass_of(SLOT)]
+    serve(second_pass)
+    assert [bell for bell in everyone if was_rung(bell)] == [bells.decoder_of(SLOT)]
+
+
+def test_a_question_is_numbered_after_its_range_is_written(
+    plane: Plane, bells: Doorbells, decoder: DecoderSlot
+) -> None:
+    """At every store of `ask` a second pass that looks sees no question yet."""
+    second_pass = SecondPassSlot(plane, bells, SLOT)
+    seen: list[Question | None] = []
+
+    def look(access: str) -> None:
+        if access == "store":
+            seen.append(second_pass.question())
+
+    number = DecoderSlot(WatchedPlane(plane, look), bells, SLOT).ask(*ASKED, urgent=True)
+    assert seen == [None] * 4, "three words of the question and its number"
+    assert second_pass.question() == Question(number, *ASKED, True)
+
+
+def test_an_answer_is_numbered_after_it_is_written(
+    plane: Plane, bells: Doorbells, decoder: DecoderSlot
+) -> None:
+    seen: list[tuple[Heard, ...]] = []
+
+    def look(access: str) -> None:
+        if access == "store":
+            area = plane.bytes(plane.layout.answer(SLOT), layout.ANSWER_BYTES)
+            seen.append(read_heard(area))
+
+    decoder.ask(*ASKED, urgent=False)
+    serve(SecondPassSlot(WatchedPlane(plane, look), bells, SLOT))
+    assert seen == [heard_in(*ASKED)], "one store, which publishes the whole answer"
