@@ -11,6 +11,12 @@ import torch
 
 from gpu_worker.acoustic.load import load_model
 from gpu_worker.device import DeviceError, choose_device
+from gpu_worker.endpointing import (
+    NOTHING_SPOKEN_MS,
+    TRAILING_SILENCE_MS,
+    EndpointRules,
+    EndpointTimes,
+)
 from gpu_worker.stepper import make_stepper
 from gpu_worker.worker import Worker
 from models.spec import ModelSpec, ModelSpecError
@@ -29,6 +35,8 @@ class WorkerSettings:
 
     model: str
     device: str
+    trailing_silence_ms: int = TRAILING_SILENCE_MS
+    nothing_spoken_ms: int = NOTHING_SPOKEN_MS
 
 
 def main(child: Child) -> None:
@@ -58,7 +66,8 @@ def _build(child: Child, settings: WorkerSettings, device: torch.device) -> Work
     batch = min(CUDA_BATCH if device.type == "cuda" else CPU_BATCH, len(mine))
     stepper = make_stepper(load_model(spec, device), spec, batch, device)
     slots = [WorkerSlot(child.plane, child.bells, slot) for slot in mine]
-    return Worker(spec, stepper, slots)
+    times = EndpointTimes(settings.trailing_silence_ms, settings.nothing_spoken_ms)
+    return Worker(spec, stepper, slots, EndpointRules.of_model(spec, times))
 
 
 if __name__ == "__main__":

@@ -27,10 +27,18 @@ LogProbs: TypeAlias = NDArray[np.float32]
 class Worker:
     """The lanes of one GPU and the model that serves them."""
 
-    def __init__(self, spec: ModelSpec, stepper: Stepper, slots: Iterable[WorkerSlot]) -> None:
+    def __init__(
+        self,
+        spec: ModelSpec,
+        stepper: Stepper,
+        slots: Iterable[WorkerSlot],
+        rules: EndpointRules | None = None,
+    ) -> None:
+        """``rules`` say when an utterance is over; without them the default ones of the model."""
         self._spec = spec
-        self._rules = EndpointRules.of_model(spec)
+        self._rules = rules or EndpointRules.of_model(spec)
         self._stepper = stepper
+        self._heard = np.empty(spec.chunk_samples + spec.right_samples, np.int16)
         self._slots = {slot.slot: slot for slot in slots}
         self._rows = {slot: row for row, slot in enumerate(self._slots, start=1)}
         self._lanes: dict[int, Lane] = {}
@@ -62,15 +70,34 @@ class Worker:
 
     def _plan(self) -> dict[int, Plan]:
         """Each lane's next step. A lane without room waits for its decoder alone (rule R8)."""
-        plans = {}
-        for slot, lane in self._lanes.items():
-            words = self._slots[slot]
-            if words.has_room:
-                audio_head = words.audio_head  # before the mark: see `WorkerSlot.audio_head`
-                plan = lane.plan(audio_head, words.mark_at(lane.mark))
-                if plan is not None:
-                    plans[slot] = plan
-        return plans
+        plans = {slot: self._plan_lane(slot) for slot in list(self._lanes)}
+        return {slot: plan for slot, plan in plans.items() if plan is not None}
+
+    def _plan_lane(self, slot: int) -> Plan | None:
+        """Lets a lane hear what has arrived, and asks for its next step.
+
+        A lane whose audio was settled meanwhile goes back to the last final (rule R4), as often as
+        there are records of a dead worker that its decoder still settles.
+        """
+        words = self._slots[slot]
+        while (lane := self._lanes.get(slot)) is not None and words.has_room:
+            audio_head = words.audio_head  # before the mark: see `WorkerSlot.audio_head`
+            mark_sample = words.mark_at(lane.mark)
+            if self._hear(words, lane, lane.unheard(audio_head, mark_sample)):
+                return lane.plan(audio_head, mark_sample)
+            self._open_lane(slot)
+        return None
+
+    def _hear(self, words: WorkerSlot, lane: Lane, unheard: tuple[int, int] | None) -> bool:
+        """Copies what a lane has not heard yet; False if its segment has been settled meanwhile."""
+        if unheard is None:
+            return True
+        begin, end = unheard
+        samples = self._heard[: end - begin]
+        if not words.copy_audio(lane.epoch, lane.segment_start, lane.mark, begin, samples):
+            return False
+        lane.listen(samples)
+        return True
 
     def _stage(self, batch: list[int], plans: dict[int, Plan]) -> list[tuple[int, Plan]]:
         """Copies each lane's window into the next free item of the model's batch.
@@ -107,4 +134,6 @@ class Worker:
         for slot, plan, log_probs in results:
             words, lane = self._slots[slot], self._lanes[slot]
             if words.epoch == lane.epoch:
-                words.publish(lane.complete(plan, log_probs))
+                emission = lane.complete(plan, log_probs)
+                if emission is not None:
+                    words.publish(emission)

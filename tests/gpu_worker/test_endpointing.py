@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_worker.endpointing import Endpointer, EndpointRules
+from gpu_worker.endpointing import Endpointer, EndpointRules, EndpointTimes
+from gpu_worker.quiet import AUDIBLE_RMS
 from models import ECHO_MODEL
 from models.spec import ModelSpec
 from shm.layout import MAX_SEGMENT_S
@@ -22,6 +23,8 @@ RULES = EndpointRules(
     long_trailing_silence=3,
     onset_margin=3,
     max_frames=60,
+    early=True,
+    audible_rms=0,
 )
 speech_patterns = st.lists(
     st.tuples(st.booleans(), st.integers(1, 25)), min_size=1, max_size=12
@@ -37,13 +40,36 @@ def test_the_bundled_models_rules_are_the_documented_times() -> None:
     rules = EndpointRules.of_model(ModelSpec.load(ECHO_MODEL))
     assert rules == EndpointRules(
         silent_tokens=(0, 1),
-        trailing_silence=20,
+        trailing_silence=15,
         nothing_spoken=125,
         long_after=350,
         long_trailing_silence=8,
         onset_margin=8,
         max_frames=MAX_SEGMENT_S * 25,
+        early=True,
+        audible_rms=AUDIBLE_RMS,
     )
+
+
+def test_settings_become_frames_of_the_model() -> None:
+    times = EndpointTimes(trailing_silence_ms=240, nothing_spoken_ms=2_000)
+    rules = EndpointRules.of_model(ModelSpec.load(ECHO_MODEL), times, early=False)
+    assert (rules.trailing_silence, rules.nothing_spoken, rules.early) == (6, 50, False)
+    assert rules.long_trailing_silence == 6, "never longer than in a short utterance"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "range_"),
+    [
+        ("trailing_silence_ms", 199, "200 to 5000"),
+        ("trailing_silence_ms", 5_001, "200 to 5000"),
+        ("nothing_spoken_ms", 999, "1000 to 20000"),
+        ("nothing_spoken_ms", 20_001, "1000 to 20000"),
+    ],
+)
+def test_a_time_out_of_range_is_refused(name: str, value: int, range_: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be from {range_}, not {value}"):
+        EndpointTimes(**{name: value})
 
 
 def test_every_rule_is_at_least_a_frame_long() -> None:
@@ -98,6 +124,33 @@ def test_any_split_ends_at_the_same_frame(speech: list[bool], cuts: list[int]) -
             break
     assert found == expected
     assert parts.frames_given_back() == whole.frames_given_back()
+
+
+@given(speech=speech_patterns)
+def test_it_ends_where_it_said_that_it_would(speech: list[bool]) -> None:
+    """`ends_at` is asked after every frame: told in silence after speech, and then kept to."""
+    endpointer = Endpointer(RULES)
+    for frame, spoken in enumerate(speech):
+        told = endpointer.ends_at
+        assert (told is None) == (not any(speech[:frame]) or speech[frame - 1])
+        ended = endpointer.end_in(np.array([spoken])) is not None
+        if told is not None and not spoken and not endpointer.is_full:
+            # A long utterance needs less silence: it may end sooner than told, never later.
+            assert ended >= (frame + 1 >= told)
+            assert frame + 1 <= told or frame + 1 >= RULES.long_after
+        if ended:
+            return
+
+
+@given(speech=speech_patterns, more=speech_patterns)
+def test_a_copy_goes_its_own_way(speech: list[bool], more: list[bool]) -> None:
+    endpointer = Endpointer(RULES)
+    endpointer.end_in(np.array(speech))
+    before = endpointer.ends_at
+    tried = endpointer.copy()
+    assert tried.ends_at == before
+    tried.end_in(np.array(more))
+    assert endpointer.ends_at == before
 
 
 @given(speech=speech_patterns)

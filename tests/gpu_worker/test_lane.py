@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gpu_worker.endpointing import EndpointRules
+from gpu_worker.endpointing import EndpointRules, EndpointTimes
 from gpu_worker.lane import Lane
 from models.spec import ModelSpec
 from shm.emissions import Emission, SegmentEnd
@@ -24,23 +24,37 @@ NO_CONTEXT = replace(
 CONTEXT = replace(TINY, chunk_frames=5)
 SPECS = [CONTEXT, NO_CONTEXT]
 MAX_FRAMES = EndpointRules.of_model(TINY).max_frames
+CHUNKS_ALONE = EndpointRules.of_model(TINY, EndpointTimes(trailing_silence_ms=800), early=False)
+EARLY = replace(CHUNKS_ALONE, early=True, audible_rms=0)
 START = ResumePoint.of_session(0, 0)
 
 Audio = NDArray[np.int16]
+Stream = tuple[ModelSpec, EndpointRules, Audio, list[int]]
 
 
 class Worker:
-    """A lane with the model that it plans for. Keeps the emissions."""
+    """A lane with the model that it plans for. Keeps the emissions, and where each was decided."""
 
-    def __init__(self, spec: ModelSpec, audio: Audio, resume: ResumePoint = START) -> None:
+    def __init__(
+        self,
+        spec: ModelSpec,
+        audio: Audio,
+        resume: ResumePoint = START,
+        rules: EndpointRules = CHUNKS_ALONE,
+    ) -> None:
         self.spec = spec
         self.audio = audio
-        self.lane = Lane(spec, EndpointRules.of_model(spec), 1, resume)
+        self.lane = Lane(spec, rules, 1, resume)
         self.emissions: list[Emission] = []
+        self.decided: list[int] = []
+        self.denied = 0
 
     def step(self, head: int, marks: list[int]) -> bool:
         """One step with the audio up to ``head`` and the ``marks`` set so far."""
         mark = marks[self.lane.mark] if self.lane.mark < len(marks) else None
+        unheard = self.lane.unheard(head, mark)
+        if unheard is not None:
+            self.lane.listen(self.audio[slice(*unheard)])
         plan = self.lane.plan(head, mark)
         if plan is None:
             return False
@@ -50,7 +64,12 @@ class Worker:
         assert 0 <= span[0] <= span[1] <= self.spec.window_samples
         window[slice(*span)] = self.audio[plan.start : plan.stop]
         log_probs = tiny_log_probs(window, span, first=plan.first, spec=self.spec)
-        self.emissions.append(self.lane.complete(plan, log_probs[: plan.frames]))
+        emission = self.lane.complete(plan, log_probs[: plan.frames])
+        if emission is None:
+            self.denied += 1
+        else:
+            self.emissions.append(emission)
+            self.decided.append(plan.stop)
         return True
 
     def finish(self, marks: list[int]) -> list[Emission]:
@@ -60,8 +79,10 @@ class Worker:
         return self.emissions
 
 
-def run(spec: ModelSpec, audio: Audio, marks: list[int]) -> list[Emission]:
-    return Worker(spec, audio).finish(marks)
+def run(
+    spec: ModelSpec, audio: Audio, marks: list[int], rules: EndpointRules = CHUNKS_ALONE
+) -> list[Emission]:
+    return Worker(spec, audio, rules=rules).finish(marks)
 
 
 def comparable(emissions: list[Emission]) -> list[tuple[object, ...]]:
@@ -92,56 +113,56 @@ texts = st.lists(
 
 
 @st.composite
-def streams(draw: st.DrawFn) -> tuple[ModelSpec, Audio, list[int]]:
-    """A model, audio that need not be whole frames, and marks, the last at its end."""
+def streams(draw: st.DrawFn) -> Stream:
+    """A model, rules, audio that need not be whole frames, and marks, the last at its end."""
     spec = draw(st.sampled_from(SPECS))
     audio = spoken(draw(texts))[draw(st.integers(0, 1)) :]
     length = audio.shape[0]
     edges = st.integers(0, length // spec.chunk_samples).map(spec.chunk_samples.__mul__)
     anywhere = st.integers(0, length)
     marks = draw(st.lists(st.one_of(anywhere, edges), max_size=6))
-    return spec, audio, [*sorted(marks), length]
+    rules = draw(st.sampled_from([CHUNKS_ALONE, EARLY]))
+    return spec, rules, audio, [*sorted(marks), length]
 
 
 @given(stream=streams(), data=st.data())
 def test_any_arrival_of_the_same_audio_and_marks_gives_the_same(
-    stream: tuple[ModelSpec, Audio, list[int]], data: st.DataObject
+    stream: Stream, data: st.DataObject
 ) -> None:
     """A mark is set after the audio before it and before the audio after it."""
-    spec, audio, marks = stream
-    worker = Worker(spec, audio)
+    spec, rules, audio, marks = stream
+    worker = Worker(spec, audio, rules=rules)
     for head in sorted(data.draw(st.lists(st.integers(0, audio.shape[0]), max_size=20))):
         before = sum(mark < head for mark in marks)
         at_head = marks.count(head)
         seen = marks[: before + data.draw(st.integers(0, at_head))]
         for _ in range(data.draw(st.integers(0, 3))):
             worker.step(head, seen)
-    assert comparable(worker.finish(marks)) == comparable(run(spec, audio, marks))
+    assert comparable(worker.finish(marks)) == comparable(run(spec, audio, marks, rules))
 
 
 @given(stream=streams())
 def test_a_replay_from_any_final_gives_the_same_again(
-    stream: tuple[ModelSpec, Audio, list[int]],
+    stream: Stream,
 ) -> None:
-    spec, audio, marks = stream
-    emissions = run(spec, audio, marks)
+    spec, rules, audio, marks = stream
+    emissions = run(spec, audio, marks, rules)
     for index, emission in enumerate(emissions):
         if emission.end is not SegmentEnd.NONE:
             resume = ResumePoint(
                 emission.segment + 1, emission.next_sample, emission.next_mark, 0, 0
             )
-            again = Worker(spec, audio, resume).finish(marks)
+            again = Worker(spec, audio, resume, rules).finish(marks)
             assert comparable(again) == comparable(emissions[index + 1 :])
 
 
 @given(stream=streams())
 def test_no_audio_is_skipped_and_only_silence_is_heard_twice(
-    stream: tuple[ModelSpec, Audio, list[int]],
+    stream: Stream,
 ) -> None:
-    spec, audio, marks = stream
-    rules = EndpointRules.of_model(spec)
+    spec, rules, audio, marks = stream
     segments: dict[int, list[Emission]] = {}
-    for emission in run(spec, audio, marks):
+    for emission in run(spec, audio, marks, rules):
         segments.setdefault(emission.segment, []).append(emission)
     assert list(segments) == list(range(len(segments)))
     for emissions in segments.values():
@@ -168,20 +189,20 @@ def test_no_audio_is_skipped_and_only_silence_is_heard_twice(
 
 @given(stream=streams())
 def test_every_mark_is_answered_once_and_in_order(
-    stream: tuple[ModelSpec, Audio, list[int]],
+    stream: Stream,
 ) -> None:
-    spec, audio, marks = stream
-    answered = [e for e in run(spec, audio, marks) if e.end is SegmentEnd.MARK]
+    spec, rules, audio, marks = stream
+    answered = [e for e in run(spec, audio, marks, rules) if e.end is SegmentEnd.MARK]
     assert [emission.next_sample for emission in answered] == marks
     assert [emission.next_mark for emission in answered] == list(range(1, len(marks) + 1))
 
 
 @given(stream=streams())
 def test_every_frame_says_what_its_samples_name(
-    stream: tuple[ModelSpec, Audio, list[int]],
+    stream: Stream,
 ) -> None:
-    spec, audio, marks = stream
-    for emission in run(spec, audio, marks):
+    spec, rules, audio, marks = stream
+    for emission in run(spec, audio, marks, rules):
         for row, log_probs in enumerate(emission.log_probs):
             frame = emission.first_frame + row
             sample = emission.segment_start_sample + frame * spec.frame_samples + 1
@@ -284,7 +305,7 @@ def test_a_segments_window_begins_with_silence() -> None:
 
 
 def test_the_first_chunk_of_each_segment_is_told_to_the_model() -> None:
-    lane = Lane(CONTEXT, EndpointRules.of_model(CONTEXT), 1, START)
+    lane = Lane(CONTEXT, CHUNKS_ALONE, 1, START)
     firsts = []
     for head in (15, 25, 35):
         plan = lane.plan(head, None)
@@ -301,10 +322,98 @@ def test_the_first_chunk_of_each_segment_is_told_to_the_model() -> None:
 
 def test_an_emission_carries_the_sessions_epoch_and_segment() -> None:
     resume = ResumePoint(segment=7, sample=100, mark=3, emission=9, partial_sample=100)
-    lane = Lane(CONTEXT, EndpointRules.of_model(CONTEXT), 5, resume)
+    lane = Lane(CONTEXT, CHUNKS_ALONE, 5, resume)
     assert (lane.epoch, lane.mark, lane.segment_start) == (5, 3, 100)
     plan = lane.plan(100, 100)
     assert plan is not None
     emission = lane.complete(plan, np.empty((0, 6), np.float32))
+    assert emission is not None
     assert (emission.epoch, emission.segment, emission.next_mark) == (5, 7, 4)
     assert not emission.has_speech
+
+
+def decisions(text: str, rules: EndpointRules, spec: ModelSpec = TINY) -> list[tuple[int, int]]:
+    """(next sample, decided at) of every endpoint in ``text``, with no mark in sight."""
+    worker = Worker(spec, spoken(text), rules=rules)
+    worker.finish([])
+    return [
+        (emission.next_sample, decided)
+        for emission, decided in zip(worker.emissions, worker.decided, strict=True)
+        if emission.end is SegmentEnd.ENDPOINT
+    ]
+
+
+def test_quiet_ends_an_utterance_before_its_chunk_is_complete() -> None:
+    """4 letters, 8 frames of silence; the chunk alone would end with its look-ahead at 69.
+
+    The difference of neighbours is smoothed over 5 samples, so it is quiet a little later than it
+    is silent.
+    """
+    text = "abcd" + "_" * 40
+    assert decisions(text, CHUNKS_ALONE) == [(2 * (12 - 3), TINY.chunk_samples + 5)]
+    ((resumed, decided),) = decisions(text, EARLY)
+    assert resumed == 2 * (12 - 3)
+    assert 2 * 12 <= decided <= 2 * 12 + 5
+
+
+def test_it_is_not_ended_before_the_model_was_silent_for_long_enough() -> None:
+    """The held letter sounds quiet: asked, denied, and asked again when it may be over."""
+    worker = Worker(TINY, spoken("abcddddd" + "_" * 40), rules=EARLY)
+    worker.finish([])
+    assert worker.denied >= 1
+    assert worker.decided[0] >= 2 * (8 + 8)
+    assert worker.emissions[0].end is SegmentEnd.ENDPOINT
+    assert worker.decided[0] < TINY.chunk_samples
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_a_question_denied_leaves_no_trace(spec: ModelSpec) -> None:
+    audio = spoken("ab" + "c" * 30 + "d" * 30 + "ab")
+    asked = Worker(spec, audio, rules=EARLY)
+    alone = Worker(spec, audio)
+    end = [audio.shape[0]]
+    assert comparable(asked.finish(end)) == comparable(alone.finish(end))
+    assert asked.denied > 0
+
+
+def test_a_mark_before_the_quiet_is_long_enough_comes_first() -> None:
+    audio = spoken("ab" + "_" * 20)
+    assert ends(run(TINY, audio, [18], EARLY))[0] == (0, 9, 18, "MARK")
+
+
+def test_quiet_before_a_mark_ends_the_utterance_and_the_mark_what_is_left() -> None:
+    """Whether or not the mark could be seen when it went quiet."""
+    audio = spoken("ab" + "_" * 20)
+    (utterance, rest) = ends(run(TINY, audio, [40], EARLY))
+    assert (utterance[0], utterance[3]) == (0, "ENDPOINT")
+    assert (rest[0], rest[2:]) == (1, (40, "MARK"))
+
+
+def test_an_utterance_in_noise_ends_with_its_chunk() -> None:
+    """The samples say nothing, but never stay the same: the model alone hears the silence."""
+    audio = spoken("abcd" + "_ " * 20)
+    worker = Worker(TINY, audio, rules=EARLY)
+    worker.finish([])
+    assert worker.decided[0] == TINY.chunk_samples + TINY.right_samples
+    assert worker.emissions[0].end is SegmentEnd.ENDPOINT
+    assert worker.denied == 0
+
+
+def test_the_maximum_length_is_left_to_the_chunks() -> None:
+    """Quiet in the model's eyes too, but the utterance is cut at the same frame all the same."""
+    rules = replace(EARLY, max_frames=10)
+    worker = Worker(TINY, spoken("ab" + "_" * 40), rules=rules)
+    worker.finish([])
+    assert worker.emissions[0].log_probs.shape[0] == 10
+    assert worker.decided[0] == TINY.chunk_samples + TINY.right_samples
+
+
+def test_audio_is_to_be_heard_before_it_is_planned() -> None:
+    lane = Lane(TINY, EARLY, 1, START)
+    head = TINY.chunk_samples + TINY.right_samples
+    assert lane.unheard(head + 100, None) == (0, head)
+    with pytest.raises(AssertionError, match="heard before"):
+        lane.plan(head, None)
+    lane.listen(spoken("abcdabcd" * 5)[:head])
+    assert lane.unheard(head + 100, None) is None
+    assert lane.plan(head, None) is not None

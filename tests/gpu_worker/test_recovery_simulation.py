@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from gpu_worker.lane import Lane, Plan
 from gpu_worker.slot_decoder import SlotDecoder
 from shm import layout
 from shm.audio_ring import Samples, copy_out
@@ -126,4 +127,19 @@ def test_canary_without_r4(monkeypatch: pytest.MonkeyPatch) -> None:
         return self.epoch == epoch
 
     monkeypatch.setattr(WorkerSlot, "copy_audio", copy_audio)
+    assert is_found_out()
+
+
+def test_canary_without_r6(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end is asked about only by a worker that looks before the chunk is there."""
+    plan = Lane.plan
+
+    def asks_in_time(self: Lane, audio_head: int, mark_sample: int | None) -> Plan | None:
+        if audio_head >= self._reach(mark_sample):
+            self._question = None
+        if self.unheard(audio_head, mark_sample) is not None:
+            return None
+        return plan(self, audio_head, mark_sample)
+
+    monkeypatch.setattr(Lane, "plan", asks_in_time)
     assert is_found_out()

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
 from gpu_worker.acoustic.echo import Echo
+from gpu_worker.endpointing import EndpointRules
 from gpu_worker.stepper import EagerStepper
 from gpu_worker.worker import Worker
 from models import ECHO_MODEL
@@ -26,9 +29,17 @@ NEEDED = CHUNK + TINY.right_samples
 LONG = spoken("ab" * 500)
 
 
-def worker_of(plane: Plane, bells: Doorbells, stepper: TinyStepper | None = None) -> Worker:
+RULES = EndpointRules.of_model(TINY)
+
+
+def worker_of(
+    plane: Plane,
+    bells: Doorbells,
+    stepper: TinyStepper | None = None,
+    rules: EndpointRules | None = None,
+) -> Worker:
     slots = [WorkerSlot(plane, bells, slot) for slot in range(plane.geometry.slots)]
-    return Worker(TINY, stepper or TinyStepper(), slots)
+    return Worker(TINY, stepper or TinyStepper(), slots, rules)
 
 
 def opened(plane: Plane, bells: Doorbells, slot: int = 0) -> FrontendSlot:
@@ -184,7 +195,7 @@ def test_a_lane_whose_segment_was_settled_goes_to_the_last_final(
     """Rule R4: the decoder finished the segment with what a dead worker had published."""
     slot = opened(plane, bells)
     slot.write_audio(LONG)
-    worker = worker_of(plane, bells)
+    worker = worker_of(plane, bells, rules=replace(RULES, early=False))
     worker.round()
     settle(plane, bells, slot.epoch, ResumePoint(3, 500, 0, 1, 500))
     worker.round()
@@ -192,6 +203,46 @@ def test_a_lane_whose_segment_was_settled_goes_to_the_last_final(
     worker.round()
     (emission,) = published(plane, bells)
     assert (emission.segment, emission.segment_start_sample) == (3, 500)
+
+
+def test_a_lane_that_hears_settled_audio_goes_to_the_last_final(
+    plane: Plane, bells: Doorbells
+) -> None:
+    """Rule R4, before anything is computed."""
+    slot = opened(plane, bells)
+    slot.write_audio(LONG)
+    worker = worker_of(plane, bells)
+    worker.round()
+    settle(plane, bells, slot.epoch, ResumePoint(3, 500, 0, 1, 500))
+    worker.round()
+    (emission,) = published(plane, bells)
+    assert (emission.segment, emission.segment_start_sample) == (3, 500)
+
+
+def test_a_pause_ends_the_utterance_before_the_chunk_is_there(
+    plane: Plane, bells: Doorbells
+) -> None:
+    slot = opened(plane, bells)
+    worker = worker_of(plane, bells, rules=replace(RULES, audible_rms=0))
+    slot.write_audio(spoken("abcd" + "_" * 12))
+    run(worker)
+    (emission,) = published(plane, bells)
+    assert emission.end is SegmentEnd.ENDPOINT
+    assert emission.covered_sample < CHUNK
+
+
+def test_a_question_that_the_model_denies_publishes_nothing(plane: Plane, bells: Doorbells) -> None:
+    """A letter that is held sounds like nothing at all."""
+    stepper = TinyStepper()
+    slot = opened(plane, bells)
+    worker = worker_of(plane, bells, stepper, replace(RULES, audible_rms=0))
+    slot.write_audio(spoken("a" * 20))
+    run(worker)
+    assert stepper.runs == [1]
+    assert published(plane, bells) == []
+    slot.write_audio(spoken("b" * TINY.chunk_frames))
+    run(worker)
+    assert said(published(plane, bells)) == "a" * 20 + "b" * (TINY.chunk_frames - 20)
 
 
 def test_a_lane_of_an_empty_segment_that_was_settled_goes_to_the_last_final(
