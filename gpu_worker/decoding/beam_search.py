@@ -20,11 +20,13 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gpu_worker.decoding.alternatives import Alternatives, Ended
 from gpu_worker.decoding.beams import Beams, Identities, first_beams
-from gpu_worker.decoding.hypothesis import FrameHypothesis
+from gpu_worker.decoding.confidence import UNCALIBRATED, Calibration
+from gpu_worker.decoding.hypothesis import FrameHypothesis, ScoredText
 from gpu_worker.decoding.language_model import LanguageModel
 from gpu_worker.decoding.log_probs import renormalised
-from gpu_worker.decoding.merging import first_of_each, merge
+from gpu_worker.decoding.merging import first_alike, first_of_each, merge
 from gpu_worker.decoding.sentences import Sentences
 from gpu_worker.decoding.spelling_hash import Hashes, beam_keys
 from gpu_worker.decoding.token_paths import TokenPaths
@@ -56,21 +58,28 @@ class BeamSearch:
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, beam_size: int, language_model: LanguageModel | None
+        self,
+        vocabulary: Vocabulary,
+        beam_size: int,
+        language_model: LanguageModel | None,
+        calibration: Calibration = UNCALIBRATED,
     ) -> None:
         if not 1 <= beam_size <= MAX_BEAM_SIZE:
             raise ValueError(f"beam_size must be from 1 to {MAX_BEAM_SIZE}, not {beam_size}")
         self._beam_size = beam_size
+        self._calibration = calibration
         self._model = language_model
         self._tokens = TokenTable(vocabulary)
         self._paths = TokenPaths(vocabulary)
         self._sentences = Sentences(language_model)
+        self._alternatives = Alternatives()
         self.reset()
 
     def reset(self) -> None:
         """Forget everything: the next frame is the first of a segment."""
         self._paths.clear()
         self._sentences.clear()
+        self._alternatives.clear()
         self._words: dict[int, str] = {}
         self._beams = first_beams(self._tokens.blank)
         self._all_end_in_blank = True
@@ -102,6 +111,22 @@ class BeamSearch:
 
     def final(self) -> FrameHypothesis:
         """The best hypothesis if the segment ended here, by pyctcdecode's rules for the end."""
+        ends = self._ends()
+        best = max(ends, key=Ended.total)
+        return self._hypothesis(ends[best], stable_words=None)
+
+    def n_best(self, count: int) -> tuple[ScoredText, ...]:
+        """The best distinct texts if the segment ended here, best first, by the rules of `final`.
+
+        Those of the last beams, which are pyctcdecode's, and what was dropped on the way to them.
+        Raises ValueError where `count` is less than 1.
+        """
+        if count < 1:
+            raise ValueError(f"count must be at least 1, not {count}")
+        return self._alternatives.best(self._ends(), self._sentences, count)
+
+    def _ends(self) -> dict[Ended, int]:
+        """What the beams are if the segment ends here, and a beam that ends so."""
         beams, sentences = self._beams, self._sentences
         ended = self._completed(np.ones(len(beams.score), np.bool_)).tolist()
         last: dict[int, int] = {}  # of beams that end up alike, pyctcdecode scores the last
@@ -109,13 +134,16 @@ class BeamSearch:
         for beam, (sentence, score) in enumerate(zip(ended, beams.score.tolist(), strict=True)):
             last[sentence] = beam
             scores[sentence] = float(np.logaddexp(scores.get(sentence, -math.inf), score))
-        for sentence, beam in last.items():
-            if beams.length[beam]:
-                scores[sentence] += sentences.ended_score(sentence)
-            else:
-                scores[sentence] += sentences.broken_off_score(sentence)
-        best = max(scores, key=scores.__getitem__)
-        return self._hypothesis(last[best], stable_words=None)
+        return {
+            Ended(
+                sentence,
+                scores[sentence],
+                sentences.ended_score(sentence)
+                if beams.length[beam]
+                else sentences.broken_off_score(sentence),
+            ): beam
+            for sentence, beam in last.items()
+        }
 
     def _step(self, row: NDArray[np.float32], tokens: NDArray[np.intp]) -> None:
         """One frame in which `tokens` are likely, to be visited in this order."""
@@ -215,6 +243,14 @@ class BeamSearch:
         histories = self._sentences.histories(beams.sentence[kept])
         futures = beam_keys(histories, beams.part[kept], self._tokens.codes[beams.last[kept]])
         leaders: NDArray[np.intp] = kept[first_of_each(futures)]
+        if len(leaders) < len(kept):
+            winners = kept[first_alike(futures)]
+            lost = winners != kept
+            self._alternatives.dropped(
+                beams.sentence[winners[lost]],
+                beams.sentence[kept[lost]],
+                (totals[winners] - totals[kept])[lost],
+            )
         return leaders
 
     def _followed(
@@ -258,7 +294,10 @@ class BeamSearch:
             words.append(
                 paths.word(int(beams.path[beam]), int(beams.end[beam]), float(beams.peak[beam]))
             )
-        return hypothesis(words, len(words) if stable_words is None else stable_words)
+        sentence = int(self._completed(np.arange(len(beams.score)) == beam)[beam])
+        scores = self._sentences.log10s(sentence) if self._model else [None] * len(words)
+        stable = len(words) if stable_words is None else stable_words
+        return hypothesis(words, scores, stable, self._calibration)
 
 
 def _visiting_order(likely: NDArray[np.intp], best: int) -> NDArray[np.intp]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 class FrameWord:
     """One word. `start_frame` to `end_frame` (exclusive) never runs backwards from word to word.
 
-    `confidence` is the geometric mean of its tokens' probabilities, 0 to 1. A `stable` word never
+    `confidence` is the chance that it is right, 0 to 1 (see `confidence`). A `stable` word never
     changes again within the segment, in no field: not in a later partial, not in the final.
     """
 
@@ -30,7 +30,7 @@ class FrameWord:
 
 @dataclass(frozen=True, slots=True)
 class FrameHypothesis:
-    """The words of a segment so far, and their confidence together (0.0 where there are none)."""
+    """The words of a segment so far, and their confidence together: the mean, 0.0 for none."""
 
     words: tuple[FrameWord, ...]
     confidence: float
@@ -39,6 +39,22 @@ class FrameHypothesis:
     def text(self) -> str:
         """The words, one space between them."""
         return " ".join(word.text for word in self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredText:
+    """A whole text of a segment and what a search thinks of it, in natural logarithms."""
+
+    text: str
+    acoustic_log_prob: float
+    """Of those alignments that the search followed."""
+    language_score: float
+    """Weighted as the search weighs it; 0.0 without a language model."""
+
+    @property
+    def total(self) -> float:
+        """What the search ranks by."""
+        return self.acoustic_log_prob + self.language_score
 
 
 class Search(Protocol):
@@ -59,4 +75,11 @@ class Search(Protocol):
 
     def final(self) -> FrameHypothesis:
         """The best hypothesis if the segment ended here. The search can go on afterwards."""
+        ...
+
+    def n_best(self, count: int) -> tuple[ScoredText, ...]:
+        """Up to `count` distinct texts if the segment ended here, best first: first `final().text`.
+
+        Raises ValueError where `count` is less than 1.
+        """
         ...

@@ -18,7 +18,14 @@ from numpy.typing import NDArray
 
 from gpu_worker.decoding.lexicon import Lexicon
 from gpu_worker.decoding.spelling_hash import Hashes
-from gpu_worker.decoding.unigrams import LanguageModelError, find_words, stored_words
+from gpu_worker.decoding.unigrams import (
+    WORDS_FILE,
+    LanguageModelError,
+    arpa_fault,
+    check_spelling,
+    find_words,
+    stored_words,
+)
 
 KenlmState: TypeAlias = Any  # kenlm ships no types; cannot be pickled, lives within a segment
 
@@ -59,9 +66,17 @@ class LanguageModel:
         except (OSError, RuntimeError, ValueError, MemoryError) as error:
             raise LanguageModelError(
                 f"{path}: not a KenLM language model, ARPA text from lmplz or a file from "
-                f"build_binary ({_reason(error)})"
+                f"build_binary ({arpa_fault(path) or _reason(error)})"
             ) from None
-        return cls(model, find_words(path, unigrams_path), alpha, beta)
+        listed = find_words(path, unigrams_path)
+        check_spelling(path, listed)
+        loaded = cls(model, listed, alpha, beta)
+        if listed and not loaded.words:
+            raise LanguageModelError(
+                f"{unigrams_path or path.with_name(WORDS_FILE)}: none of its {len(listed)} words "
+                f"is in {path}; give the word list that belongs to the model"
+            )
+        return loaded
 
     @property
     def order(self) -> int:
@@ -84,6 +99,10 @@ class LanguageModel:
     def end_log10(self, state: KenlmState) -> float:
         """The score of the sentence's end."""
         return float(self.kenlm_model.BaseScore(state, "</s>", kenlm.State()))
+
+    def log_prob(self, text: str) -> float:
+        """A whole sentence's natural log-probability, unknown words as KenLM scores them."""
+        return float(self.kenlm_model.score(text)) * _LN_10
 
     def weighted(self, log10: float) -> float:
         """What a word of that score adds to a beam."""

@@ -39,6 +39,15 @@ def first_of_each(keys: Hashes) -> NDArray[np.intp]:
     return np.sort(order[_changes(keys[order])])
 
 
+def first_alike(keys: Hashes) -> NDArray[np.intp]:
+    """For each key, where an equal one stands first: its own place, or one before it."""
+    order = np.argsort(keys, kind="stable")
+    begins = _changes(keys[order])
+    first = np.empty_like(order)
+    first[order] = order[begins][begins.cumsum() - 1]
+    return first
+
+
 def _changes(sorted_keys: Hashes) -> NDArray[np.bool_]:
     """Where a run of equal keys begins."""
     begins = np.empty(len(sorted_keys), np.bool_)

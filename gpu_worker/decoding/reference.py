@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_worker.decoding.hypothesis import FrameHypothesis
+from gpu_worker.decoding.confidence import UNCALIBRATED, Calibration, language_log10s
+from gpu_worker.decoding.hypothesis import FrameHypothesis, ScoredText
 from gpu_worker.decoding.language_model import LanguageModel
 from gpu_worker.decoding.log_probs import renormalised
 from gpu_worker.decoding.token_paths import Timing
@@ -27,7 +28,11 @@ class ReferenceSearch:
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, beam_size: int, language_model: LanguageModel | None
+        self,
+        vocabulary: Vocabulary,
+        beam_size: int,
+        language_model: LanguageModel | None,
+        calibration: Calibration = UNCALIBRATED,
     ) -> None:
         from pyctcdecode.alphabet import Alphabet  # noqa: PLC0415  (optional at run time)
         from pyctcdecode.decoder import BeamSearchDecoderCTC  # noqa: PLC0415
@@ -37,6 +42,8 @@ class ReferenceSearch:
             None if language_model is None else _as_pyctcdecode(language_model),
         )
         self._beam_size = beam_size
+        self._calibration = calibration
+        self._model = language_model
         self._blank = vocabulary.blank
         self._width = len(vocabulary.tokens)
         self.reset()
@@ -64,18 +71,38 @@ class ReferenceSearch:
     def _decoded(self, *, stable: bool) -> FrameHypothesis:
         if not len(self._log_probs):
             return FrameHypothesis((), 0.0)
-        # With pruned history, as in pyctcdecode's decode(), which gives no frames.
-        best = self._decoder.decode_beams(
-            self._log_probs, beam_width=self._beam_size, prune_history=True
-        )[0]
+        best = self._beams()[0]
         words = [(word, self._timing(start, end)) for word, (start, end) in best[2]]
-        return hypothesis(words, len(words) if stable else 0)
+        scores = language_log10s([word for word, _ in words], self._model)
+        return hypothesis(words, scores, len(words) if stable else 0, self._calibration)
+
+    def n_best(self, count: int) -> tuple[ScoredText, ...]:
+        """What pyctcdecode gives for the segment and the texts behind it, best first.
+
+        Raises ValueError where `count` is less than 1.
+        """
+        if count < 1:
+            raise ValueError(f"count must be at least 1, not {count}")
+        if not len(self._log_probs):
+            return (ScoredText("", 0.0, 0.0),)
+        return tuple(
+            ScoredText(text, acoustic, total - acoustic)
+            for text, _, _, acoustic, total in self._beams()[:count]
+        )
+
+    def _beams(self) -> list[Any]:
+        # With pruned history, as in pyctcdecode's decode(), which gives no frames.
+        beams: list[Any] = self._decoder.decode_beams(
+            self._log_probs, beam_width=self._beam_size, prune_history=True
+        )
+        return beams
 
     def _timing(self, start: int, end: int) -> Timing:
         frames = self._log_probs[start:end]
         spoken = frames[frames.argmax(axis=1) != self._blank]
         tokens = spoken if len(spoken) else np.delete(frames, self._blank, axis=1)
-        return Timing(start, end, float(tokens.max(axis=1).sum()), len(tokens))
+        peaks = tokens.max(axis=1)
+        return Timing(start, end, float(peaks.sum()), float(peaks.min(initial=0.0)), len(tokens))
 
 
 @lru_cache(maxsize=1)

@@ -53,6 +53,10 @@ class Sentences:
         """The language model's weighted score of each, without an end of sentence."""
         return self._scores[sentences]
 
+    def score(self, sentence: int) -> float:
+        """The same of one sentence."""
+        return float(self._scores[sentence])
+
     def histories(self, sentences: NDArray[np.int64]) -> NDArray[np.int64]:
         """A number for each, equal where the same words bear on the scores of words to come."""
         return self._histories[sentences]
@@ -67,7 +71,7 @@ class Sentences:
         log10, state, score = 0.0, None, 0.0
         if self._model is not None:
             log10, state = self._model.word_log10(before.state, word)
-            score = float(self._scores[sentence]) + self._model.weighted(log10)
+            score = self.score(sentence) + self._model.weighted(log10)
         number = len(self._entries)
         if number == len(self._scores):
             self._scores = np.resize(self._scores, 2 * number)
@@ -89,7 +93,7 @@ class Sentences:
             return 0.0
         entry = self._entries[sentence]
         log10 = entry.log10 + self._model.end_log10(entry.state)
-        return float(self._scores[entry.parent]) + self._model.weighted(log10)
+        return self.score(entry.parent) + self._model.weighted(log10)
 
     def broken_off_score(self, sentence: int) -> float:
         """The score of a sentence that ends where another word was due.
@@ -101,7 +105,7 @@ class Sentences:
             return 0.0
         log10, state = self._model.word_log10(self._entries[sentence].state, "")
         log10 += self._model.end_log10(state)
-        return float(self._scores[sentence]) + self._model.weighted(log10)
+        return self.score(sentence) + self._model.weighted(log10)
 
     def completed(
         self,
@@ -128,6 +132,27 @@ class Sentences:
             paths.append(self._paths[sentence])
             sentence = self._entries[sentence].parent
         return paths[::-1]
+
+    def without_last(self, sentence: int) -> tuple[int, str]:
+        """The sentence before its last word, and that word. `EMPTY` has none."""
+        entry = self._entries[sentence]
+        return entry.parent, entry.last_words[-1]
+
+    def words(self, sentence: int) -> list[str]:
+        """The words, the first one first."""
+        words: list[str] = []
+        while sentence != EMPTY:
+            sentence, word = self.without_last(sentence)
+            words.append(word)
+        return words[::-1]
+
+    def log10s(self, sentence: int) -> list[float]:
+        """The language model's score of each word after those before it; 0.0 without a model."""
+        scores: list[float] = []
+        while sentence != EMPTY:
+            scores.append(self._entries[sentence].log10)
+            sentence = self._entries[sentence].parent
+        return scores[::-1]
 
     def common_length(self, sentences: Iterable[int]) -> int:
         """With how many words all of the sentences begin alike."""

@@ -30,11 +30,12 @@ _TOKEN: Final = np.dtype(
 
 
 class Timing(NamedTuple):
-    """When a word was emitted, and the summed log-probability of its tokens."""
+    """When a word was emitted, and its tokens' log-probabilities: their sum and the lowest."""
 
     start_frame: int
     end_frame: int
     log_prob: float
+    min_log_prob: float
     tokens: int
 
 
@@ -78,7 +79,7 @@ class TokenPaths:
         `peak` is that token's highest log-probability.
         """
         pieces: list[str] = []
-        start, total, last = end, 0.0, 0
+        start, total, lowest, last = end, 0.0, 0.0, 0
         while path != ROOT:
             parent, token, frame, opens_word, end_before, peak_before = self._tokens[path].item()
             if spelling := self._spellings[token]:
@@ -86,10 +87,11 @@ class TokenPaths:
                 pieces.append(spelling)
                 start = frame
                 total += peak
+                lowest = min(lowest, peak)
             if opens_word:
                 break
             path, end, peak = parent, end_before, peak_before
-        return "".join(reversed(pieces)), Timing(start, last, total, len(pieces))
+        return "".join(reversed(pieces)), Timing(start, last, total, lowest, len(pieces))
 
     def word_before(self, path: int) -> tuple[str, Timing]:
         """The word that the last token of a path has ended."""

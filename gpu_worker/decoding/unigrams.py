@@ -13,10 +13,14 @@ import gzip
 import lzma
 import mmap
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, Final
 
+from gpu_worker.decoding.arpa import ArpaError, read_arpa
+
+ALPHABET: Final = frozenset("abcdefghijklmnopqrstuvwxyz'")
+"""What words are spelled with: the acoustic models' letters."""
 WORDS_FILE: Final = "words.txt"
 _SPECIAL: Final = frozenset({"<s>", "</s>", "<unk>"})
 _BINARY_MAGIC: Final = b"mmap lm http://kheafield.com/code format version"
@@ -71,6 +75,38 @@ def stored_words(model: Path) -> list[str] | None:
                     return _spoken(word.decode("utf-8", "replace") for word in words)
                 position = data.rfind(_FIRST_WORD, 0, position)
     raise _truncated(model)
+
+
+def arpa_fault(model: Path) -> str | None:
+    """The first line of a text file that is wrong as ARPA and why, None if this cannot tell.
+
+    Takes as long as reading the file: for a model that KenLM has refused.
+    """
+    try:
+        with _open_text(model) as lines:
+            for _ in read_arpa(lines):
+                pass
+    except ArpaError as error:
+        return str(error)
+    except (OSError, EOFError, UnicodeDecodeError, lzma.LZMAError):
+        return None
+    return None
+
+
+def check_spelling(model: Path, words: Sequence[str]) -> None:
+    """Refuses a model of which no word could ever be heard.
+
+    Raises LanguageModelError where words are listed and none is spelled with `ALPHABET`.
+    """
+    if not words or any(ALPHABET.issuperset(word) for word in words):
+        return
+    advice = "build it from text in spoken form: realtime-engine lm build"
+    if any(ALPHABET.issuperset(word.lower()) for word in words):
+        advice = "its words are in capitals; build it from text in lower case"
+    raise LanguageModelError(
+        f"{model}: none of its {len(words)} words is spelled with a to z and the apostrophe, "
+        f"unlike what is recognised (it has {words[0][:30]!r}); {advice}"
+    )
 
 
 def _words_of_list(path: Path) -> list[str]:

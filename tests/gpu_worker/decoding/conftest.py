@@ -32,6 +32,13 @@ def clips() -> list[NDArray[np.float32]]:
         return np.split(stored["log_probs"].astype(np.float32), ends)
 
 
+@pytest.fixture(scope="session")
+def texts() -> list[str]:
+    """What is said in each of the clips."""
+    with np.load(LOG_PROBS) as stored:
+        return [str(text) for text in stored["texts"]]
+
+
 ARPA = """\\data\\
 ngram 1=6
 ngram 2=4

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from gpu_worker.decoding import (
     MAX_BEAM_SIZE,
     BeamSearch,
+    Calibration,
     FrameHypothesis,
     LanguageModel,
     ReferenceSearch,
     Vocabulary,
 )
+from models import BUNDLED_MODEL
 from tests.gpu_worker.decoding.synthetic import log_probs, word_pieces
 
 Clips = list[NDArray[np.float32]]
@@ -166,7 +168,7 @@ def test_a_stable_word_never_changes(
 def test_words_of_real_speech_become_stable_and_stay(
     clips: Clips, language_model: LanguageModel
 ) -> None:
-    search = BeamSearch(CHARACTERS, 100, language_model)
+    search = BeamSearch(CHARACTERS, 100, language_model, Calibration.load(BUNDLED_MODEL))
     settled = words = 0
     for seed, clip in enumerate(clips[:15]):
         shown = every_hypothesis(search, chunks(clip, seed))
@@ -210,11 +212,29 @@ def test_word_times_and_confidences_by_hand() -> None:
     search = BeamSearch(vocabulary, 50, None)
     search.advance(frames)
     first, second = search.final().words
-    assert (first.text, first.start_frame, first.end_frame) == ("ab", 1, 5)
+    assert (first.text, first.start_frame, first.end_frame) == ("ab", 0, 5)
     assert first.confidence == pytest.approx(np.sqrt(0.8 * 0.5))
-    assert (second.text, second.start_frame, second.end_frame) == ("a", 7, 8)
+    assert (second.text, second.start_frame, second.end_frame) == ("a", 5, 8)
     assert second.confidence == pytest.approx(0.7)
-    assert search.final().confidence == pytest.approx((0.8 * 0.5 * 0.7) ** (1 / 3))
+    assert search.final().confidence == pytest.approx((np.sqrt(0.8 * 0.5) + 0.7) / 2)
+
+
+def test_a_partial_s_and_a_final_s_last_word_are_judged_alike(
+    clips: Clips, language_model: LanguageModel
+) -> None:
+    """Both ask the language model about the word, which the partial has not completed."""
+    search = BeamSearch(CHARACTERS, 50, language_model, Calibration.load(BUNDLED_MODEL))
+    compared = 0
+    for clip in clips[:10]:
+        search.reset()
+        search.advance(clip)
+        partial, final = search.partial(), search.final()
+        if partial.text == final.text:
+            last, settled = partial.words[-1], final.words[-1]
+            assert (last.stable, settled.stable) == (False, True)
+            assert last.confidence == settled.confidence
+            compared += 1
+    assert compared
 
 
 def test_a_partial_shows_an_unfinished_word() -> None:
@@ -233,6 +253,60 @@ def test_a_partial_shows_an_unfinished_word() -> None:
         [("ab", True)],
         [("ab", True), ("b", False)],
     ]
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), with_model=st.booleans())
+def test_n_best_begins_with_the_final(
+    language_model: LanguageModel, seed: int, with_model: bool
+) -> None:
+    search = BeamSearch(CHARACTERS, 30, language_model if with_model else None)
+    search.advance(log_probs(CHARACTERS, 40, seed))
+    found = search.n_best(40)
+    assert found[0].text == search.final().text
+    assert len({text.text for text in found}) == len(found)
+    totals = [text.total for text in found]
+    assert totals == sorted(totals, reverse=True)
+    assert search.n_best(3) == found[:3]
+
+
+def test_n_best_scores_pyctcdecode_s_texts_as_it_does(
+    clips: Clips, language_model: LanguageModel
+) -> None:
+    search = BeamSearch(CHARACTERS, 100, language_model)
+    reference = ReferenceSearch(CHARACTERS, 100, language_model)
+    common = 0
+    for clip in clips[:6]:
+        for decoder in (search, reference):
+            decoder.reset()
+            decoder.advance(clip)
+        ours = {found.text: found for found in search.n_best(300)}
+        for theirs in reference.n_best(10):
+            if (found := ours.get(theirs.text)) is not None:
+                assert found.language_score == pytest.approx(theirs.language_score, abs=1e-3)
+                assert found.acoustic_log_prob == pytest.approx(theirs.acoustic_log_prob, abs=1e-3)
+                common += 1
+    assert common > 30
+
+
+def test_n_best_reaches_further_back_than_the_last_beams(
+    clips: Clips, language_model: LanguageModel
+) -> None:
+    """The last beams of a 3-gram model agree on all words but the last few."""
+    search = BeamSearch(CHARACTERS, 100, language_model)
+    first_words = set()
+    for clip in clips[:5]:
+        search.reset()
+        search.advance(clip)
+        first_words.add(len({found.text.split()[0] for found in search.n_best(100)}))
+    assert max(first_words) > 1
+
+
+def test_n_best_has_bounds() -> None:
+    search = BeamSearch(CHARACTERS, 5, None)
+    assert [found.text for found in search.n_best(3)] == [""]
+    with pytest.raises(ValueError, match="at least 1, not 0"):
+        search.n_best(0)
 
 
 def test_silence_has_no_words(language_model: LanguageModel) -> None:

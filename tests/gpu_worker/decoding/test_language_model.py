@@ -76,9 +76,12 @@ def test_processes_share_a_binary_s_pages() -> None:
     ("content", "message"),
     [
         (None, "no such file; give the path of a KenLM language model"),
-        (b"", "not a KenLM language model"),
-        (b"hello world\n", "not a KenLM language model"),
-        (b"\\data\\\nngram 1=2\n\n\\1-grams:\n-1.0\t<unk>\n-1.0", "not a KenLM language model"),
+        (b"", r"not a KenLM language model.*line 1: the header \\data\\ is missing"),
+        (b"hello world\n", r"not a KenLM language model.*line 1: the header \\data\\ is missing"),
+        (
+            b"\\data\\\nngram 1=2\n\n\\1-grams:\n-1.0\t<unk>\n-1.0",
+            "not a KenLM language model.*line 6: a logarithm, 1 word expected",
+        ),
         (bytes(range(256)) * 20, "not a KenLM language model"),
         (BINARY.read_bytes()[:20_000_000], "ends too early"),
         (BINARY.read_bytes()[:49] + b"4" + BINARY.read_bytes()[50:], "expects version 5"),
@@ -94,6 +97,34 @@ def test_what_is_wrong_with_a_file_is_one_line(
         LanguageModel.load(path, 0.5, 1.5)
     assert str(error.value).isprintable()
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_broken_arpa_file_is_told_by_its_line(arpa: Path) -> None:
+    arpa.write_text(arpa.read_text("utf-8").replace("ngram 2=", "ngram 2=1"), "utf-8")
+    with pytest.raises(LanguageModelError, match=r"line \d+: the header promises 1\d 2-grams"):
+        LanguageModel.load(arpa, 0.5, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [(("кот", "сел", "да"), "in spoken form"), (("CAT", "SAT", "DOES"), "are in capitals")],
+)
+def test_words_that_nobody_could_hear_are_refused(
+    arpa: Path, words: tuple[str, str, str], advice: str
+) -> None:
+    text = arpa.read_text("utf-8")
+    for old, new in zip(("cat", "sat", "does"), words, strict=True):
+        text = text.replace(old, new)
+    arpa.write_text(text, "utf-8")
+    with pytest.raises(LanguageModelError, match="none of its 3 words is spelled") as error:
+        LanguageModel.load(arpa, 0.5, 1.5)
+    assert advice in str(error.value)
+
+
+def test_a_word_list_of_another_model_is_refused(arpa: Path) -> None:
+    (arpa.parent / "words.txt").write_text("unicorn\n", "utf-8")
+    with pytest.raises(LanguageModelError, match="give the word list that belongs to the model"):
+        LanguageModel.load(arpa, 0.5, 1.5)
 
 
 def test_a_directory_is_no_model(tmp_path: Path) -> None:

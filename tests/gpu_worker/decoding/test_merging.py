@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_worker.decoding.merging import first_of_each, merge
+from gpu_worker.decoding.merging import first_alike, first_of_each, merge
 
 candidates = st.lists(
     st.tuples(st.integers(0, 6), st.floats(-40, 0, allow_nan=False)), min_size=1, max_size=40
@@ -23,6 +23,11 @@ def test_merging_against_a_dictionary(candidates: list[tuple[int, float]]) -> No
         assert keys[best] == keys[first]
         assert scores[best] == scores[members].max()
         np.testing.assert_allclose(score, np.logaddexp.reduce(scores[members]))
+
+
+@given(keys=st.lists(st.integers(0, 6), min_size=1, max_size=40))
+def test_first_alike(keys: list[int]) -> None:
+    assert first_alike(np.array(keys, np.uint64)).tolist() == [keys.index(key) for key in keys]
 
 
 @given(keys=st.lists(st.integers(0, 6), min_size=1, max_size=40))

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from pyctcdecode import build_ctcdecoder
 
-from gpu_worker.decoding import ReferenceSearch, Vocabulary
+from gpu_worker.decoding import LanguageModel, ReferenceSearch, Vocabulary
 
 
 def test_gives_what_pyctcdecode_s_own_constructor_gives(
@@ -42,6 +42,22 @@ def test_partials_are_of_what_was_heard_so_far(
     assert edges[-1] <= len(clips[0])
 
 
+def test_n_best_is_what_pyctcdecode_gives(
+    characters: Vocabulary, clips: list[NDArray[np.float32]], language_model: LanguageModel
+) -> None:
+    search = ReferenceSearch(characters, 50, language_model)
+    assert [found.text for found in search.n_best(3)] == [""]
+    search.advance(clips[0])
+    found = search.n_best(5)
+    assert found[0].text == search.final().text
+    assert len({text.text for text in found}) == 5
+    totals = [text.total for text in found]
+    assert totals == sorted(totals, reverse=True)
+    assert all(text.language_score < 0 for text in found)
+    with pytest.raises(ValueError, match="at least 1, not 0"):
+        search.n_best(0)
+
+
 def test_bad_frames_are_refused_at_once(characters: Vocabulary) -> None:
     with pytest.raises(ValueError, match=r"\(frames, 29\)"):
         ReferenceSearch(characters, 5, None).advance(np.zeros((3, 28), np.float32))
@@ -52,10 +68,10 @@ def test_the_package_works_without_pyctcdecode(
 ) -> None:
     real_import = builtins.__import__
 
-    def refuse(name: str, *rest: Any) -> Any:
+    def refuse(name: str, *rest: Any, **named: Any) -> Any:
         if name.startswith("pyctcdecode"):
             raise ModuleNotFoundError(name)
-        return real_import(name, *rest)
+        return real_import(name, *rest, **named)
 
     monkeypatch.setattr(builtins, "__import__", refuse)
     for name in [name for name in sys.modules if name.startswith("gpu_worker.decoding")]:

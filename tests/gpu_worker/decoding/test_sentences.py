@@ -56,6 +56,19 @@ def test_histories_are_as_long_as_the_model_looks_back() -> None:
     assert sentences.histories(np.array([EMPTY]))[0] not in {first, third}
 
 
+def test_the_words_of_a_sentence() -> None:
+    sentences = Sentences(None)
+    ab = extend(sentences, "a", "b")
+    assert sentences.words(ab) == ["a", "b"]
+    assert sentences.without_last(ab) == (extend(sentences, "a"), "b")
+    assert sentences.words(EMPTY) == []
+    assert sentences.log10s(ab) == [0.0, 0.0]
+
+
+def test_each_word_s_score(scored: Sentences) -> None:
+    assert scored.log10s(extend(scored, "cat", "sat")) == pytest.approx([-0.2, -0.3])
+
+
 def test_the_common_beginning() -> None:
     sentences = Sentences(None)
     ends = [extend(sentences, *words.split()) for words in ("a b c d", "a b x", "a b", "a y", "z")]

@@ -1,0 +1,72 @@
+"""Log-probabilities of transcribed clips by a model, chunk by chunk as a worker computes them.
+
+For the benchmarks that judge words rather than a running server. A line of a manifest is
+``{"audio": PATH, "text": TRANSCRIPT, "speaker": NAME}``, paths relative to the manifest.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import soundfile
+import torch
+from numpy.typing import NDArray
+
+from gpu_worker.acoustic.load import load_model
+from gpu_worker.stepper import EagerStepper
+from models.spec import ModelSpec
+
+BATCH: Final = 4
+CPU: Final = torch.device("cpu")
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenClip:
+    """A clip with its reference; `log_probs` are (frames, vocabulary)."""
+
+    name: str
+    speaker: str
+    text: str
+    samples: NDArray[np.int16]
+    log_probs: NDArray[np.float32]
+
+
+def spoken_clips(manifest: Path, spec: ModelSpec, limit: int) -> Iterator[SpokenClip]:
+    """Up to `limit` clips, spread evenly over the manifest, so over its speakers."""
+    lines = manifest.read_text(encoding="utf-8").splitlines()
+    chosen = np.unique(np.linspace(0, len(lines) - 1, min(limit, len(lines))).astype(int))
+    stepper = EagerStepper(load_model(spec, CPU), spec, BATCH, CPU)
+    for index in chosen.tolist():
+        fields = json.loads(lines[index])
+        path = manifest.parent / fields["audio"]
+        samples, rate_hz = soundfile.read(path, dtype="int16", always_2d=True)
+        if rate_hz != spec.sample_rate_hz:
+            raise SystemExit(f"{path}: {rate_hz} Hz; the model needs {spec.sample_rate_hz} Hz")
+        mono = np.ascontiguousarray(samples[:, 0])
+        log_probs = _log_probs(stepper, spec, mono)
+        yield SpokenClip(path.stem, fields["speaker"], fields["text"], mono, log_probs)
+
+
+def _log_probs(
+    stepper: EagerStepper, spec: ModelSpec, samples: NDArray[np.int16]
+) -> NDArray[np.float32]:
+    """(frames, vocabulary) of a segment that is these samples."""
+    frames = spec.frames_of(len(samples))
+    starts = np.arange(0, frames * spec.frame_samples, spec.chunk_samples) - spec.left_samples
+    parts: list[NDArray[np.float32]] = []
+    for group in np.array_split(starts, range(BATCH, len(starts), BATCH)):
+        for item, start in enumerate(group.tolist()):
+            begin = max(0, -start)
+            end = min(spec.window_samples, len(samples) - start)
+            window = stepper.stage(item, item + 1, first=start + spec.left_samples == 0)
+            window[begin:end] = samples[start + begin : start + end]
+            stepper.bound(item, begin, end)
+        parts += list(stepper.run(len(group)).copy())
+    if not parts:
+        return np.zeros((0, len(spec.vocabulary)), np.float32)
+    return np.concatenate(parts)[:frames]
