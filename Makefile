@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip --disable-pip-version-check -q
 ARGS   ?=
 
-.PHONY: serve test check install install-dev format bench bench-gpu clean help
+.PHONY: serve test check install install-dev format bench bench-gpu eval clean help
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -44,7 +44,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/pip
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) install -c constraints.txt -e '.[dev,bench,plot]'
+	$(PIP) install -c constraints.txt -e '.[dev,bench,plot,train]'
+	@touch $@
+
+$(VENV)/.installed-eval: $(VENV)/.installed-dev
+	$(PIP) install -c constraints.txt -e '.[dev,bench,plot,train,eval]'
 	@touch $@
 
 bench: install-dev ## the figures of docs/LOG.md again, on this machine
@@ -52,6 +56,9 @@ bench: install-dev ## the figures of docs/LOG.md again, on this machine
 
 bench-gpu: install-dev ## GPU tests, CUDA graphs against eager and CPU, timing table
 	$(BIN)/python bench/gpu.py
+
+eval: $(VENV)/.installed-eval ## accuracy in one table, beside two others (SPEECH=manifest.jsonl)
+	$(BIN)/python -m bench.eval $(if $(SPEECH),--manifest $(SPEECH)) $(ARGS)
 
 clean:           ## remove the virtual environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -12,16 +12,28 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, TypeAlias
 
+import numpy as np
 import torch
 
 from gpu_worker.acoustic.load import load_model
 from gpu_worker.decoder import ALPHA, BETA
-from gpu_worker.decoding import LanguageModel, LanguageModelError
+from gpu_worker.decoding import Calibration, ConfidenceError, LanguageModel, LanguageModelError
 from gpu_worker.device import DeviceError, choose_device
+from gpu_worker.second_pass.features import SAMPLE_RATE_HZ
+from gpu_worker.second_pass.whisper import SecondPassError, Whisper
+from gpu_worker.second_pass.whisper import choose_device as choose_second_pass_device
 from gpu_worker.stepper import make_stepper
 from models.spec import ModelSpec, ModelSpecError
 
 TIMED_STEPS: Final = 5
+TIMED_UTTERANCE_S: Final = 5
+UNUSABLE: Final = (
+    ConfidenceError,
+    DeviceError,
+    LanguageModelError,
+    ModelSpecError,
+    SecondPassError,
+)
 
 Check: TypeAlias = Callable[[], str]
 
@@ -29,19 +41,23 @@ Check: TypeAlias = Callable[[], str]
 def main() -> None:
     """Runs the checks and prints what they found."""
     settings = json.loads(sys.argv[1])
-    for what, check in _checks(settings["model"], settings["language_model"], settings["device"]):
+    for what, check in _checks(**settings):
         try:
             finding = {"ok": True, "what": what, "detail": check()}
-        except (DeviceError, ModelSpecError, LanguageModelError) as error:
+        except UNUSABLE as error:
             finding = {"ok": False, "what": what, "detail": str(error)}
         print(json.dumps(finding), flush=True)
 
 
-def _checks(model: str, language_model: str | None, device: str) -> Iterator[tuple[str, Check]]:
+def _checks(
+    model: str, language_model: str | None, second_pass: str | None, device: str
+) -> Iterator[tuple[str, Check]]:
     yield "device", lambda: _device(device)
     yield "acoustic model", lambda: _model(model, device)
     if language_model is not None:
         yield "language model", lambda: _language_model(Path(language_model))
+    if second_pass is not None:
+        yield "second pass", lambda: _second_pass(Path(second_pass), device)
 
 
 def _device(name: str) -> str:
@@ -56,6 +72,7 @@ def _device(name: str) -> str:
 def _model(directory: str, device_name: str) -> str:
     device = choose_device(device_name, 0)
     spec = ModelSpec.load(Path(directory))
+    Calibration.load(spec.directory)
     stepper = make_stepper(load_model(spec, device), spec, 1, device)
     started = time.perf_counter()
     for _ in range(TIMED_STEPS):
@@ -71,6 +88,16 @@ def _model(directory: str, device_name: str) -> str:
 def _language_model(path: Path) -> str:
     LanguageModel.load(path, ALPHA, BETA)
     return f"{path} loads"
+
+
+def _second_pass(directory: Path, device_name: str) -> str:
+    device = choose_second_pass_device(device_name, 0)
+    whisper = Whisper(directory, device, threads=1)
+    noise = np.random.default_rng(0).normal(0, 1000, TIMED_UTTERANCE_S * SAMPLE_RATE_HZ)
+    started = time.perf_counter()
+    whisper.hear([noise.astype(np.int16)])
+    ms = (time.perf_counter() - started) * 1000
+    return f"{directory.name} on {device}: {ms:.0f} ms for {TIMED_UTTERANCE_S} s of noise"
 
 
 if __name__ == "__main__":

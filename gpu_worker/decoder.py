@@ -15,14 +15,18 @@ from typing import Final
 
 from gpu_worker.decoding import (
     BeamSearch,
+    Calibration,
+    ConfidenceError,
     LanguageModel,
     LanguageModelError,
     ReferenceSearch,
     Search,
     Vocabulary,
 )
+from gpu_worker.decoding.unigrams import find_words
 from gpu_worker.partials import INTERMED_PARTIAL_MS, PARTIAL_MS, PartialSchedule
-from gpu_worker.slot_decoder import SlotDecoder
+from gpu_worker.second_pass.rescoring import Rescorer
+from gpu_worker.slot_decoder import SecondPass, SlotDecoder
 from models.spec import ModelSpec, ModelSpecError
 from shm.child import ROUND_TIMEOUT_MS, Child, run_child
 from shm.decoder_slot import DecoderSlot
@@ -43,6 +47,7 @@ class DecoderSettings:
     beam_size: int
     search: str
     intermed_partials: bool
+    second_pass: bool
 
 
 def main(child: Child) -> None:
@@ -64,7 +69,16 @@ def main(child: Child) -> None:
 
 def _build(child: Child, settings: DecoderSettings) -> list[SlotDecoder]:
     spec = ModelSpec.load(Path(settings.model))
-    make_search = _search_factory(spec, settings)
+    vocabulary = Vocabulary(spec.vocabulary, spec.blank)
+    path = settings.language_model
+    language_model = LanguageModel.load(Path(path), ALPHA, BETA) if path is not None else None
+    calibration = Calibration.load(spec.directory)
+    make_search = _search_factory(vocabulary, language_model, calibration, settings)
+    second_pass = None
+    if settings.second_pass:
+        taught = _taught_words(spec, language_model)
+        rescorer = Rescorer(vocabulary, language_model, calibration, taught)
+        second_pass = SecondPass(rescorer, partials=not settings.intermed_partials)
     interval_ms = INTERMED_PARTIAL_MS if settings.intermed_partials else PARTIAL_MS
     geometry = child.plane.geometry
     return [
@@ -73,24 +87,34 @@ def _build(child: Child, settings: DecoderSettings) -> list[SlotDecoder]:
             DecoderSlot(child.plane, child.bells, slot),
             make_search(),
             PartialSchedule(spec, interval_ms),
+            second_pass,
         )
         for slot in range(child.index, geometry.slots, geometry.decoders)
     ]
 
 
-def _search_factory(spec: ModelSpec, settings: DecoderSettings) -> Callable[[], Search]:
-    """A maker of searches over one language model, which the slots share."""
-    vocabulary = Vocabulary(spec.vocabulary, spec.blank)
-    path = settings.language_model
-    language_model = LanguageModel.load(Path(path), ALPHA, BETA) if path is not None else None
+def _taught_words(spec: ModelSpec, language_model: LanguageModel | None) -> frozenset[str]:
+    """What the language model knows and the bundled one does not."""
+    bundled = spec.language_model_path
+    if language_model is None or bundled is None:
+        return frozenset()
+    return language_model.words.difference(find_words(bundled, None))
+
+
+def _search_factory(
+    vocabulary: Vocabulary,
+    language_model: LanguageModel | None,
+    calibration: Calibration,
+    settings: DecoderSettings,
+) -> Callable[[], Search]:
+    """A maker of searches over what the slots share."""
 
     def make_search() -> Search:
-        if settings.search == "pyctcdecode":
-            return ReferenceSearch(vocabulary, settings.beam_size, language_model)
-        return BeamSearch(vocabulary, settings.beam_size, language_model)
+        kind = ReferenceSearch if settings.search == "pyctcdecode" else BeamSearch
+        return kind(vocabulary, settings.beam_size, language_model, calibration)
 
     return make_search
 
 
 if __name__ == "__main__":
-    run_child(main, (ModelSpecError, LanguageModelError))
+    run_child(main, (ModelSpecError, LanguageModelError, ConfidenceError))

@@ -3,14 +3,23 @@
 Pure but for the slot it is given. The records of a slot are a history, not a clean stream: a worker
 that was replaced publishes a segment again from its start, and may have been cut off anywhere. What
 counts is decided per record by session, segment and first frame (rules R3 and R5).
+
+With a second pass, the record that ends a segment (or makes an accurate partial due) is held until
+the second pass has said what it heard in the segment's audio; the records behind it wait in their
+ring meanwhile. Until a final has been published its audio stays, so a replay asks the same again.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from gpu_worker.decoding import FrameHypothesis, Search
 from gpu_worker.partials import PartialSchedule
+from gpu_worker.second_pass.rescoring import N_BEST, Rescorer
 from models.spec import ModelSpec
 from shm.decoder_slot import DecoderSlot
 from shm.emissions import Emission, SegmentEnd
@@ -18,15 +27,40 @@ from shm.outbox import OutboxRecord, ResumePoint
 from shm.records import Hypothesis, Word
 from shm.session import Session
 
+GIVEN_UP_AFTER_DEATHS: Final = 2
+"""A second pass that died this often over one question gets no third chance: the first pass's text
+is final then. Late and less accurate is better than never."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecondPass:
+    """What a slot's decoder needs of the second pass."""
+
+    rescorer: Rescorer
+    partials: bool
+    """Whether partials wait for it, too: they are rare then, and meant to be accurate."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A record whose hypothesis waits for the answer to a question."""
+
+    emission: Emission
+    question: int
+    deaths: int  # of the second pass before the question
+
 
 class SlotDecoder:
     """The beam search of one slot and its place in the slot's emissions."""
 
     __slots__ = (
+        "_held",
+        "_log_probs",
         "_next_frame",
         "_partials",
         "_resume",
         "_search",
+        "_second_pass",
         "_sent",
         "_session",
         "_spec",
@@ -35,12 +69,20 @@ class SlotDecoder:
     )
 
     def __init__(
-        self, spec: ModelSpec, words: DecoderSlot, search: Search, partials: PartialSchedule
+        self,
+        spec: ModelSpec,
+        words: DecoderSlot,
+        search: Search,
+        partials: PartialSchedule,
+        second_pass: SecondPass | None = None,
     ) -> None:
         self._spec = spec
         self._words = words
         self._search = search
         self._partials = partials
+        self._second_pass = second_pass
+        self._held: _Held | None = None
+        self._log_probs: list[NDArray[np.float32]] = []  # of the segment, for the second pass
         self._session: Session | None = None
         self._resume = ResumePoint.of_session(0, 0)
         self._next_frame = 0
@@ -51,6 +93,8 @@ class SlotDecoder:
         """Takes the next emission record, if there is one and room for what may come of it."""
         if not (self._words.has_emission and self._words.has_room):
             return False
+        if self._held is not None:
+            return self._take_answer(self._held)
         emission = self._words.read()
         if self._belongs(emission):
             self._decode(emission)
@@ -79,13 +123,50 @@ class SlotDecoder:
             self._words.begin_attempt()
             self._begin_segment()
         self._search.advance(emission.log_probs)
+        if self._second_pass is not None:
+            self._log_probs.append(emission.log_probs.copy())
         self._spoken = self._spoken or emission.has_speech
         self._next_frame += emission.log_probs.shape[0]
-        if emission.end is SegmentEnd.NONE:
-            self._partial(emission)
+        if emission.end is not SegmentEnd.NONE:
+            if not (self._spoken and self._ask(emission)):
+                self._final(emission, self._search.final())
         else:
-            self._final(emission)
-        self._words.step_past()
+            self._partial(emission)
+
+    def _ask(self, emission: Emission) -> bool:
+        """Puts the segment's audio so far to the second pass, if there is one, and holds on."""
+        if self._second_pass is None:
+            return False
+        question = self._words.ask(
+            emission.segment_start_sample,
+            emission.covered_sample,
+            urgent=emission.end is not SegmentEnd.NONE,
+        )
+        self._held = _Held(emission, question, self._words.second_pass_generation)
+        return True
+
+    def _take_answer(self, held: _Held) -> bool:
+        """Goes on with the record that was held, once its question is answered or given up."""
+        emission = held.emission
+        if self._words.epoch != emission.epoch:
+            self._held = None  # the client is gone; the record is dropped as any of its session
+            return True
+        assert self._second_pass is not None, "only a second pass is asked"
+        heard = self._words.answer(held.question)
+        deaths = self._words.second_pass_generation - held.deaths
+        if heard is None and deaths < GIVEN_UP_AFTER_DEATHS:
+            return False
+        self._held = None
+        found = self._search.final()
+        if heard is not None:
+            found = self._second_pass.rescorer.rescored(
+                np.concatenate(self._log_probs), heard, found, self._search.n_best(N_BEST)
+            )
+        if emission.end is SegmentEnd.NONE:
+            self._show(emission, found)
+        else:
+            self._final(emission, found)
+        return True
 
     def _partial(self, emission: Emission) -> None:
         found = self._heard(self._search.partial())
@@ -93,18 +174,24 @@ class SlotDecoder:
             emission.first_frame, self._next_frame, has_words=bool(found.words)
         )
         if not due or emission.covered_sample <= self._resume.partial_sample:
+            self._words.step_past()
             return  # not yet, or a replay of what was sent before
-        hypothesis = self._in_stream_time(found, emission, is_final=False)
-        if not emission.has_speech and hypothesis.words == self._sent:
-            return  # silence has nothing new to say
-        self._sent = hypothesis.words
-        self._resume = replace(self._resume, partial_sample=emission.covered_sample)
-        self._publish(hypothesis, requested=False)
+        waits = self._second_pass is not None and self._second_pass.partials
+        if not (waits and self._ask(emission)):
+            self._show(emission, found)
 
-    def _final(self, emission: Emission) -> None:
+    def _show(self, emission: Emission, found: FrameHypothesis) -> None:
+        """Sends a partial, unless it would only say again in silence what was said before."""
+        hypothesis = self._in_stream_time(found, emission, is_final=False)
+        if emission.has_speech or hypothesis.words != self._sent:
+            self._sent = hypothesis.words
+            self._resume = replace(self._resume, partial_sample=emission.covered_sample)
+            self._publish(hypothesis, requested=False)
+        self._words.step_past()
+
+    def _final(self, emission: Emission, found: FrameHypothesis) -> None:
         """Settles the segment. The record's resume point is where the next one begins."""
-        found = self._heard(self._search.final())
-        hypothesis = self._in_stream_time(found, emission, is_final=True)
+        hypothesis = self._in_stream_time(self._heard(found), emission, is_final=True)
         self._resume = ResumePoint(
             segment=emission.segment + 1,
             sample=emission.next_sample,
@@ -114,6 +201,7 @@ class SlotDecoder:
         )
         self._publish(hypothesis, requested=emission.end is SegmentEnd.MARK)
         self._begin_segment()
+        self._words.step_past()
 
     def _begin_segment(self) -> None:
         self._search.reset()
@@ -121,6 +209,7 @@ class SlotDecoder:
         self._next_frame = 0
         self._sent = ()
         self._spoken = False
+        self._log_probs.clear()
 
     def _heard(self, found: FrameHypothesis) -> FrameHypothesis:
         """Nothing, while no frame of the segment was likelier a character than silence.
@@ -137,7 +226,10 @@ class SlotDecoder:
     def _in_stream_time(
         self, found: FrameHypothesis, emission: Emission, *, is_final: bool
     ) -> Hypothesis:
-        """Frames of the segment to milliseconds of the stream, never past the audio covered."""
+        """Frames of the segment to milliseconds of the stream, never past the audio covered.
+
+        Where there is a second pass, no word is stable before the final: it may still change it.
+        """
         assert self._session is not None, "only records of a session are decoded"
         base = self._session.base_sample
 
@@ -153,7 +245,7 @@ class SlotDecoder:
                 word.confidence,
                 milliseconds(word.start_frame),
                 milliseconds(word.end_frame),
-                word.stable or is_final,
+                is_final or (word.stable and self._second_pass is None),
             )
             for word in found.words
         )

@@ -44,6 +44,7 @@ class ModelSpec:
     blank: int
     weights: str | None
     language_model: str | None
+    second_pass: str | None
 
     @classmethod
     def load(cls, directory: Path) -> ModelSpec:
@@ -60,8 +61,8 @@ class ModelSpec:
         except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
             raise ModelSpecError(f"{path} cannot be read as JSON: {error}") from error
         spec = cls._checked(directory, path, fields)
-        for file in (spec.weights, spec.language_model):
-            if file is not None and not (directory / file).is_file():
+        for file in (spec.weights, spec.language_model, spec.second_pass):
+            if file is not None and not (directory / file).exists():
                 raise ModelSpecError(f"{path} names {file}, but {directory / file} does not exist")
         return spec
 
@@ -81,9 +82,9 @@ class ModelSpec:
         for name in ("name", "architecture"):
             if not isinstance(fields[name], str):
                 raise ModelSpecError(f"{path}: {name} must be a string")
-        for name in ("weights", "language_model"):
+        for name in ("weights", "language_model", "second_pass"):
             if not isinstance(fields[name], str | None):
-                raise ModelSpecError(f"{path}: {name} must be a file name or null")
+                raise ModelSpecError(f"{path}: {name} must be a name or null")
         vocabulary = fields["vocabulary"]
         if not isinstance(vocabulary, list) or not all(isinstance(t, str) for t in vocabulary):
             raise ModelSpecError(f"{path}: vocabulary must be a list of strings")
@@ -109,6 +110,11 @@ class ModelSpec:
     @property
     def language_model_path(self) -> Path | None:
         return self.directory / self.language_model if self.language_model else None
+
+    @property
+    def second_pass_path(self) -> Path | None:
+        """The model that hears whole utterances again, a directory relative to this one."""
+        return self.directory / self.second_pass if self.second_pass else None
 
     def frames_of(self, samples: int) -> int:
         """How many emissions a segment of ``samples`` has."""

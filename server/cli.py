@@ -1,10 +1,11 @@
-"""The console command ``realtime-engine``: serve, transcribe, doctor."""
+"""The console command ``realtime-engine``: serve, transcribe, doctor, lm."""
 
 from __future__ import annotations
 
 import argparse
 import logging
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Final
@@ -25,12 +26,15 @@ from shm.plane import PlaneError
 
 EXIT_FAILED: Final = 1
 EXIT_UNUSABLE: Final = 2
+LM: Final = "lm"
 
 
 def main() -> None:
     """Parses the command line and runs one command; errors are one line and an exit code."""
-    arguments = _parser().parse_args()
     try:
+        if sys.argv[1:2] == [LM]:
+            sys.exit(_lm(sys.argv[2:]))
+        arguments = _parser().parse_args()
         sys.exit(arguments.run(arguments))
     except UnusableError:
         sys.exit(EXIT_UNUSABLE)  # the process that found it out has said why
@@ -78,6 +82,11 @@ def _doctor(arguments: argparse.Namespace) -> int:
     return 0 if healthy else EXIT_FAILED
 
 
+def _lm(arguments: list[str]) -> int:
+    """The tools for language models run in a process of their own: this side loads no KenLM."""
+    return subprocess.run([sys.executable, "-m", "tools.lm", *arguments], check=False).returncode
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="realtime-engine",
@@ -121,6 +130,9 @@ def _parser() -> argparse.ArgumentParser:
     add_arguments(doctor_parser, SERVE_SETTINGS)
     add_arguments(doctor_parser, ENGINE_SETTINGS)
     doctor_parser.set_defaults(run=_doctor)
+
+    # Listed here, run by `main`: its options are those of the tools, which this side cannot import.
+    commands.add_parser(LM, help="build a language model of your own text and phrases")
     return parser
 
 

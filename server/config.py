@@ -26,6 +26,9 @@ CPU_SLOTS_PER_CORE: Final = 4
 SLOTS_PER_DECODER: Final = 6
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 NO_LANGUAGE_MODEL: Final = "off"
+NO_SECOND_PASS: Final = "off"
+WHISPER_FILE: Final = "model.bin"
+WHISPER_RATE_HZ: Final = 16_000
 MODEL_SERVER_VARIABLE: Final = "MODELSERVER_HOSTNAME"
 
 _T = TypeVar("_T")
@@ -48,6 +51,9 @@ class EngineConfig:
     language_model: Path | None
     search: str
     intermed_partials: bool
+    second_pass: Path | None
+    trailing_silence_ms: int
+    nothing_spoken_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +160,20 @@ ENGINE_SETTINGS: Final = (
         "beam search: incremental, or pyctcdecode, the slow reference",
     ),
     Setting(
+        "--trailing-silence-ms", "REALTIME_ENGINE_TRAILING_SILENCE_MS", "600",
+        _whole_number(200, 5000), "silence after speech that ends an utterance, 200 to 5000",
+    ),
+    Setting(
+        "--nothing-spoken-ms", "REALTIME_ENGINE_NOTHING_SPOKEN_MS", "5000",
+        _whole_number(1000, 20_000),
+        "silence after which a segment without speech is given up, 1000 to 20000",
+    ),
+    Setting(
+        "--second-pass", "REALTIME_ENGINE_SECOND_PASS", "", str,
+        "directory of a Whisper model in CTranslate2's format, as faster-whisper takes it, that "
+        "hears every utterance again (empty: the bundled one; off: none)",
+    ),
+    Setting(
         "--model", "REALTIME_ENGINE_MODEL", str(BUNDLED_MODEL), _path,
         "directory of the acoustic model",
     ),
@@ -249,6 +269,9 @@ def engine_config(
         language_model=_language_model(values["lm"], spec),
         search=values["decoder"],
         intermed_partials=values["intermed_partials"],
+        second_pass=_second_pass(values["second_pass"], spec),
+        trailing_silence_ms=values["trailing_silence_ms"],
+        nothing_spoken_ms=values["nothing_spoken_ms"],
     )
     return config, spec
 
@@ -296,5 +319,24 @@ def _language_model(text: str, spec: ModelSpec) -> Path | None:
         raise ConfigError(
             f"--lm names {text}, but there is no such file: give a KenLM model (ARPA or binary), "
             "nothing for the bundled one, or off"
+        )
+    return path
+
+
+def _second_pass(text: str, spec: ModelSpec) -> Path | None:
+    if text == NO_SECOND_PASS:
+        return None
+    path = Path(text) if text else spec.second_pass_path
+    if path is None:
+        return None
+    if not (path / WHISPER_FILE).is_file():
+        raise ConfigError(
+            f"--second-pass names {path}, but there is no {WHISPER_FILE} in it: give a directory "
+            "with a Whisper model in CTranslate2's format, nothing for the bundled one, or off"
+        )
+    if spec.sample_rate_hz != WHISPER_RATE_HZ:
+        raise ConfigError(
+            f"--second-pass needs an acoustic model at {WHISPER_RATE_HZ} Hz, and {spec.name} runs "
+            f"at {spec.sample_rate_hz} Hz: use --second-pass off"
         )
     return path

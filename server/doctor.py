@@ -55,6 +55,7 @@ def _framework(engine: EngineConfig) -> Iterator[Finding]:
     settings = {
         "model": str(engine.model),
         "language_model": str(engine.language_model) if engine.language_model else None,
+        "second_pass": str(engine.second_pass) if engine.second_pass else None,
         "device": engine.device,
     }
     result = subprocess.run(

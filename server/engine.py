@@ -81,6 +81,7 @@ class Engine:
         self._processes: list[ManagedProcess] = []
         self._add_workers()
         self._add_decoders()
+        self._add_second_passes()
 
     def add_frontend(self, index: int, settings: FrontendSettings, listen_fd: int) -> None:
         """Adds a frontend, started by the next `start`; it inherits the listening socket."""
@@ -88,7 +89,12 @@ class Engine:
         self._add("frontend", "server.frontend", index, line, asdict(settings), (listen_fd,))
 
     def _add_workers(self) -> None:
-        settings = {"model": str(self.config.model), "device": self.config.device}
+        settings = {
+            "model": str(self.config.model),
+            "device": self.config.device,
+            "trailing_silence_ms": self.config.trailing_silence_ms,
+            "nothing_spoken_ms": self.config.nothing_spoken_ms,
+        }
         for index in range(self.config.workers):
             line = self.plane.layout.worker_process(index)
             self._add("worker", "gpu_worker", index, line, settings)
@@ -101,10 +107,18 @@ class Engine:
             "beam_size": config.beam_size,
             "search": config.search,
             "intermed_partials": config.intermed_partials,
+            "second_pass": config.second_pass is not None,
         }
         for index in range(config.decoders):
             line = self.plane.layout.decoder_process(index)
             self._add("decoder", "gpu_worker.decoder", index, line, settings)
+
+    def _add_second_passes(self) -> None:
+        """One beside each worker, on the same device."""
+        settings = {"model": str(self.config.second_pass), "device": self.config.device}
+        for index in range(self.plane.geometry.second_passes):
+            line = self.plane.layout.second_pass_process(index)
+            self._add("second pass", "gpu_worker.second_pass", index, line, settings)
 
     def _add(
         self,
@@ -268,4 +282,5 @@ def geometry_of(config: EngineConfig, spec: ModelSpec, frontends: int) -> Geomet
         chunk_frames=spec.chunk_frames,
         frame_samples=spec.frame_samples,
         vocabulary_size=len(spec.vocabulary),
+        second_passes=config.workers if config.second_pass is not None else 0,
     )

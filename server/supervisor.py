@@ -139,11 +139,13 @@ def _banner(config: ServeConfig, running: Engine) -> str:
     scheme = "wss" if config.ssl_cert else "ws"
     shown_host = "localhost" if config.host in {"0.0.0.0", "::", ""} else config.host  # noqa: S104
     language_model = engine.language_model or "none"
+    second_pass = engine.second_pass.resolve() if engine.second_pass else "off"
     return (
         f"realtime-engine is ready\n"
         f"  URL             {scheme}://{shown_host}:{config.port}\n"
         f"  model           {spec.name} ({spec.sample_rate_hz} Hz)\n"
         f"  language model  {language_model}\n"
+        f"  second pass     {second_pass}\n"
         f"  device          {', '.join(running.devices)}\n"
         f"  beam            {engine.beam_size}\n"
         f"  slots           {engine.slots} streams, {config.frontends} frontend(s), "

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_worker.decoding import FrameHypothesis, FrameWord
+from gpu_worker.decoding import FrameHypothesis, FrameWord, ScoredText
 from models.spec import ModelSpec
 from shm.layout import Geometry
 
@@ -33,11 +33,18 @@ TINY: Final = ModelSpec(
     blank=0,
     weights=None,
     language_model=None,
+    second_pass=None,
 )
 
 
 def geometry_of(
-    spec: ModelSpec, *, slots: int = 1, frontends: int = 1, workers: int = 1, decoders: int = 1
+    spec: ModelSpec,
+    *,
+    slots: int = 1,
+    frontends: int = 1,
+    workers: int = 1,
+    decoders: int = 1,
+    second_passes: int = 0,
 ) -> Geometry:
     """A plane for ``spec``."""
     return Geometry(
@@ -49,6 +56,7 @@ def geometry_of(
         spec.chunk_frames,
         spec.frame_samples,
         len(spec.vocabulary),
+        second_passes,
     )
 
 
@@ -141,3 +149,7 @@ class SpellingSearch:
 
     def final(self) -> FrameHypothesis:
         return self.partial()
+
+    def n_best(self, count: int) -> tuple[ScoredText, ...]:
+        assert count > 0, "fewer texts are none"
+        return (ScoredText(self.final().text, 0.0, 0.0),)

@@ -1,0 +1,173 @@
+"""Word error rate of the second pass for a grid of its weights, on whole clips.
+
+    python -m bench.second_pass MANIFEST.jsonl [--clips 108] [--model DIR] [--second-pass DIR]
+                                [--rows-out ROWS.jsonl]
+
+Every clip is one segment. Its log-probabilities and what the second pass hears are computed once;
+then each combination of weights chooses among the same hypotheses. The first rows are each pass
+alone, the last one is the best that any choice could do. This is how the weights in
+`gpu_worker/second_pass/choice.py` were chosen. `--rows-out` writes what speaks for every word of
+the engine's own choice, for `python -m bench.confidence --rows`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.clip_log_probs import SpokenClip, spoken_clips
+from bench.confidence import Row, are_right
+from gpu_worker.decoder import ALPHA, BETA
+from gpu_worker.decoding import Aligner, BeamSearch, LanguageModel, Vocabulary
+from gpu_worker.decoding.confidence import UNCALIBRATED
+from gpu_worker.second_pass.rescoring import N_BEST, Rescorer, evidence_of
+from gpu_worker.second_pass.whisper import CPU, Whisper
+from models import BUNDLED_MODEL
+from models.spec import ModelSpec
+from tools.loadtest.wer import count_word_errors
+
+BEAM_SIZE = 100
+CTC_WEIGHTS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3)
+LANGUAGE_WEIGHTS = (0.0, 0.1, 0.15, 0.2, 0.3)
+WORD_BONUSES = (0.0, 0.5, 0.8, 1.2)
+SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """One text that was heard, cut where CTC is best, with its scores."""
+
+    whole: str
+    cut: str
+    attention: float
+    ctc: float
+    language: float
+    words: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One clip: what was said, what the first pass found, what the second heard, best first."""
+
+    said: str
+    first_pass: str
+    hypotheses: tuple[Hypothesis, ...]
+    rows: tuple[Row, ...]
+
+
+def main() -> None:
+    """Prints one line for each system and for the best weights."""
+    options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    options.add_argument("manifest", type=Path)
+    options.add_argument("--clips", type=int, default=108)
+    options.add_argument("--model", type=Path, default=BUNDLED_MODEL)
+    options.add_argument("--second-pass", type=Path, default=None)
+    options.add_argument("--rows-out", type=Path, help="for bench.confidence")
+    arguments = options.parse_args()
+    clips = hear(arguments.manifest, arguments.clips, arguments.model, arguments.second_pass)
+    if arguments.rows_out is not None:
+        lines = (json.dumps(row.fields()) for clip in clips for row in clip.rows)
+        arguments.rows_out.write_text("".join(f"{line}\n" for line in lines))
+    print(f"{len(clips)} clips")
+    show("first pass", clips, lambda clip: clip.first_pass)
+    show("second pass, uncut", clips, lambda clip: clip.hypotheses[0].whole)
+    show("second pass, cut", clips, lambda clip: clip.hypotheses[0].cut)
+    results = []
+    for weights in itertools.product(CTC_WEIGHTS, LANGUAGE_WEIGHTS, WORD_BONUSES):
+        error_rate = word_error_rate(clips, chosen_by(*weights))
+        results.append((error_rate, weights))
+    for error_rate, (ctc, language, bonus) in sorted(results)[:SHOWN]:
+        print(f"{error_rate:6.2f}%  CTC {ctc}, language model {language}, word {bonus}")
+    show("oracle", clips, oracle)
+
+
+def hear(manifest: Path, limit: int, model: Path, second_pass: Path | None) -> list[Heard]:
+    """Both passes over the clips."""
+    spec = ModelSpec.load(model)
+    directory = second_pass or spec.second_pass_path
+    if directory is None or spec.language_model_path is None:
+        raise SystemExit(f"{model} names no second pass or no language model")
+    language_model = LanguageModel.load(spec.language_model_path, ALPHA, BETA)
+    vocabulary = Vocabulary(spec.vocabulary, spec.blank)
+    search = BeamSearch(vocabulary, BEAM_SIZE, language_model)
+    aligner = Aligner(vocabulary)
+    whisper = Whisper(directory, CPU, threads=1)
+    rescorer = Rescorer(vocabulary, language_model, UNCALIBRATED)
+
+    def both(clip: SpokenClip) -> Heard:
+        search.reset()
+        search.advance(clip.log_probs)
+        first_pass, n_best = search.final(), search.n_best(N_BEST)
+        heard = whisper.hear([clip.samples])[0]
+        final = rescorer.rescored(clip.log_probs, heard, first_pass, n_best)
+        known = evidence_of(
+            aligner.align(clip.log_probs, final.text), language_model, n_best, heard
+        )
+        right = are_right(final.text.split(), clip.text.split())
+        rows = (Row(clip.speaker, *word) for word in zip(right, known, strict=True))
+        hypotheses = tuple(
+            _scored(one.text, one.log_prob, clip.log_probs, aligner, language_model)
+            for one in heard
+        )
+        nothing = Hypothesis("", "", 0.0, 0.0, 0.0, 0)
+        return Heard(clip.text, first_pass.text, hypotheses or (nothing,), tuple(rows))
+
+    return [both(clip) for clip in spoken_clips(manifest, spec, limit)]
+
+
+def _scored(
+    text: str,
+    log_prob: float,
+    log_probs: NDArray[np.float32],
+    aligner: Aligner,
+    language_model: LanguageModel,
+) -> Hypothesis:
+    prefixes = aligner.prefix_log_likelihoods(log_probs, text)
+    words = int(prefixes.argmax())
+    cut = " ".join(text.split()[:words])
+    ctc = float(prefixes[words])
+    return Hypothesis(text, cut, log_prob, ctc, language_model.log_prob(cut), words)
+
+
+def chosen_by(ctc: float, language: float, bonus: float) -> Callable[[Heard], str]:
+    """The choice that these weights make."""
+
+    def score(hypothesis: Hypothesis) -> float:
+        return (
+            hypothesis.attention
+            + ctc * hypothesis.ctc
+            + language * hypothesis.language
+            + bonus * hypothesis.words
+        )
+
+    return lambda clip: max(clip.hypotheses, key=score).cut
+
+
+def oracle(clip: Heard) -> str:
+    """The hypothesis with the fewest errors."""
+    return min(
+        (hypothesis.cut for hypothesis in clip.hypotheses),
+        key=lambda text: count_word_errors([(clip.said, text)]).errors,
+    )
+
+
+def word_error_rate(clips: list[Heard], choose: Callable[[Heard], str]) -> float:
+    """In percent."""
+    counted = count_word_errors((clip.said, choose(clip)) for clip in clips)
+    return 100 * counted.errors / counted.words
+
+
+def show(name: str, clips: list[Heard], choose: Callable[[Heard], str]) -> None:
+    """Prints a system's error rate."""
+    print(f"{word_error_rate(clips, choose):6.2f}%  {name}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The second pass: an attention model hears whole utterances, and the best of all texts wins."""

@@ -1,0 +1,62 @@
+"""The second pass's process: ``python -m gpu_worker.second_pass JSON``.
+
+A process of its own, so that an attention model never delays the next step of the first pass. It
+answers the decoders' questions about the audio of its slots: those first for which a client waits.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from gpu_worker.second_pass.answering import Answering
+from gpu_worker.second_pass.whisper import CPU, SecondPassError, Whisper, choose_device
+from shm.child import ROUND_TIMEOUT_MS, Child, run_child
+from shm.process_line import ProcessLine
+from shm.second_pass_slot import SecondPassSlot
+
+CUDA_BATCH: Final = 8
+CPU_BATCH: Final = 1
+"""On a CPU a batch takes as long as its utterances one after the other, and the first one waits."""
+NICENESS: Final = 5
+"""On a CPU the first pass goes first: it serves every stream, this one those that have ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecondPassSettings:
+    """What the supervisor decides. ``device`` is as for a worker: auto, cpu, cuda or cuda:N."""
+
+    model: str
+    device: str
+
+
+def main(child: Child) -> None:
+    """Loads the model, reports ready, then answers until told to stop."""
+    child.stop_on_sigterm()
+    settings = SecondPassSettings(**child.settings)
+    line = ProcessLine(child.plane, child.plane.layout.second_pass_process(child.index))
+    line.announce(child.generation)
+    device = choose_device(settings.device, child.index)
+    line.runs_on(None if device == CPU else int(device.partition(":")[2]))
+    if device == CPU:
+        os.nice(NICENESS)
+    whisper = Whisper(Path(settings.model), device, threads=1)
+    geometry = child.plane.geometry
+    mine = range(child.index, geometry.slots, geometry.second_passes)
+    slots = [SecondPassSlot(child.plane, child.bells, slot) for slot in mine]
+    answering = Answering(slots, whisper.hear, CPU_BATCH if device == CPU else CUDA_BATCH)
+    bell = child.bells.second_passes[child.index]
+    gc.collect()
+    gc.freeze()
+    line.ready()
+    while child.goes_on:
+        line.beat()
+        if not answering.round():
+            bell.wait(ROUND_TIMEOUT_MS)
+
+
+if __name__ == "__main__":
+    run_child(main, (SecondPassError,))

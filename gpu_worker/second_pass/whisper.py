@@ -1,0 +1,178 @@
+"""Whisper by CTranslate2: audio of utterances in, hypotheses in spoken form out.
+
+Any Whisper directory in CTranslate2's format (what faster-whisper takes) will do. A pure function
+of the audio: nothing is carried from one utterance to the next, and utterances are batched only
+with others of the same shape. Digits are kept out of the search, so that numbers come as words, as
+the first pass says them; the rest of Whisper's writing is undone by `spoken_form`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final
+
+import ctranslate2
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from gpu_worker.second_pass.features import HOP_SAMPLES, SAMPLE_RATE_HZ, SILENCE_S, LogMel
+from shm.heard import Heard
+from spoken_form import to_spoken
+
+CPU: Final = "cpu"
+BEAM_SIZE: Final = 5
+TOKENS_PER_S: Final = 8
+"""More than anybody speaks: what is longer has run on after the last word."""
+MIN_TOKENS: Final = 16
+MODEL_FILES: Final = ("model.bin", "config.json", "tokenizer.json")
+_DEFAULT_SUPPRESSED: Final = -1  # CTranslate2's mark for the model's own list of non-speech tokens
+_NOT_SPOKEN: Final = frozenset("0123456789$£€¥%°#@*[](){}<>♪♫")
+
+
+class SecondPassError(Exception):
+    """A model directory that cannot be used; the message is one line."""
+
+
+def choose_device(name: str, index: int) -> str:
+    """ "cpu" or "cuda:N" for second pass number ``index``; ``name`` as in `gpu_worker.device`.
+
+    A worker with the same name has been refused already where there is no such device.
+    """
+    if name == "cuda" or (name == "auto" and index < ctranslate2.get_cuda_device_count()):
+        return f"cuda:{index}"
+    return CPU if name == "auto" else name
+
+
+class Whisper:
+    """A loaded model. Not shared between threads."""
+
+    def __init__(self, directory: Path, device: str, threads: int) -> None:
+        """``device`` is "cpu" or "cuda:N"; ``threads`` are those of one decoding on a CPU.
+
+        Hears a second of silence, so that what cannot run at all shows here, not with a client.
+
+        Raises:
+            SecondPassError: what of the directory is missing or wrong, and what would be right.
+        """
+        _check_files(directory)
+        kind, _, index = device.partition(":")
+        try:
+            self._model = ctranslate2.models.Whisper(
+                str(directory),
+                device=kind,
+                device_index=int(index or 0),
+                compute_type="int8" if kind == CPU else "int8_float16",
+                inter_threads=1,
+                intra_threads=threads,
+            )
+            self._tokenizer = _load_tokenizer(directory)
+            self._log_mel = LogMel(self._model.n_mels)
+            self._prompt = self._prompt_tokens(directory)
+            self._suppressed = [_DEFAULT_SUPPRESSED, *self._unspoken_tokens(directory)]
+            self.hear([np.zeros(SAMPLE_RATE_HZ, np.int16)])
+        except SecondPassError:
+            raise
+        except (RuntimeError, ValueError, IndexError, MemoryError) as error:
+            reason = " ".join(str(error).split())
+            raise SecondPassError(
+                f"{directory}: cannot be used as a Whisper model in CTranslate2's format on "
+                f"{device} ({reason:.200})"
+            ) from error
+
+    def hear(self, utterances: Sequence[NDArray[np.int16]]) -> list[tuple[Heard, ...]]:
+        """What was said in each utterance, (n,) int16 at 16 kHz: hypotheses, best first.
+
+        Nothing for an utterance without samples.
+        """
+        heard: list[tuple[Heard, ...]] = [()] * len(utterances)
+        features = {i: self._log_mel(pcm) for i, pcm in enumerate(utterances) if len(pcm)}
+        by_shape = sorted(features, key=lambda i: features[i].shape)
+        for _, same in groupby(by_shape, key=lambda i: features[i].shape):
+            batch = list(same)
+            stacked = np.ascontiguousarray(np.stack([features[i] for i in batch]))
+            for i, result in zip(batch, self._generate(stacked), strict=True):
+                heard[i] = self._hypotheses(result)
+        return heard
+
+    def _generate(self, features: NDArray[np.float32]) -> Iterable[Any]:
+        """``features`` (utterances, bands, frames). Their shape alone bounds the tokens: were it
+        the longest utterance, what one gives would depend on its neighbours.
+        """
+        seconds = features.shape[-1] * HOP_SAMPLES // SAMPLE_RATE_HZ - SILENCE_S
+        tokens = MIN_TOKENS + TOKENS_PER_S * seconds
+        results: list[Any] = self._model.generate(
+            ctranslate2.StorageView.from_array(features),
+            [self._prompt] * len(features),
+            beam_size=BEAM_SIZE,
+            num_hypotheses=BEAM_SIZE,
+            length_penalty=0.0,  # scores are log-probabilities, not their means
+            max_length=len(self._prompt) + tokens,
+            suppress_tokens=self._suppressed,
+            return_scores=True,
+        )
+        return results
+
+    def _hypotheses(self, result: Any) -> tuple[Heard, ...]:
+        """Those that are spoken alike become one, with their probabilities added."""
+        log_probs: dict[str, float] = {}
+        for ids, score in zip(result.sequences_ids, result.scores, strict=True):
+            text = to_spoken(self._tokenizer.decode(ids))
+            log_probs[text] = float(np.logaddexp(log_probs.get(text, -math.inf), score))
+        ranked = sorted(log_probs.items(), key=lambda item: -item[1])
+        return tuple(Heard(text, log_prob) for text, log_prob in ranked if text)
+
+    def _prompt_tokens(self, directory: Path) -> list[int]:
+        """English, transcribed, without time stamps."""
+        names = ["<|startoftranscript|>", "<|notimestamps|>"]
+        if self._model.is_multilingual:
+            names[1:1] = ["<|en|>", "<|transcribe|>"]
+        return [self._special(directory, name) for name in names]
+
+    def _special(self, directory: Path, name: str) -> int:
+        number = self._tokenizer.token_to_id(name)
+        if number is None:
+            raise SecondPassError(
+                f"{directory}/tokenizer.json has no token {name}: it is not Whisper's"
+            )
+        return number
+
+    def _unspoken_tokens(self, directory: Path) -> list[int]:
+        """Tokens with a digit or a sign that nobody pronounces."""
+        end_of_text = self._special(directory, "<|endoftext|>")
+        texts = self._tokenizer.decode_batch([[number] for number in range(end_of_text)])
+        return [number for number, text in enumerate(texts) if not _NOT_SPOKEN.isdisjoint(text)]
+
+
+def _check_files(directory: Path) -> None:
+    if not directory.is_dir():
+        raise SecondPassError(
+            f"{directory}: no such directory; give a Whisper model in CTranslate2's format, as "
+            "faster-whisper takes it, or off"
+        )
+    missing = [name for name in MODEL_FILES if not (directory / name).is_file()]
+    if missing:
+        raise SecondPassError(
+            f"{directory} has no {', '.join(missing)}: a Whisper model in CTranslate2's format "
+            f"has {', '.join(MODEL_FILES)}"
+        )
+    try:
+        json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise SecondPassError(f"{directory}/config.json cannot be read as JSON: {error}") from error
+
+
+def _load_tokenizer(directory: Path) -> Tokenizer:
+    path = directory / "tokenizer.json"
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # the tokenizers library raises nothing narrower
+        reason = " ".join(str(error).split())
+        raise SecondPassError(
+            f"{path} cannot be read as a tokenizer ({reason:.200}): take Whisper's, from where the "
+            "model came"
+        ) from error

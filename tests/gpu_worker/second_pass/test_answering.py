@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pytest
+
+from gpu_worker.second_pass.answering import Answering
+from shm.audio_ring import Samples
+from shm.decoder_slot import DecoderSlot
+from shm.doorbells import Doorbells
+from shm.frontend_slot import FrontendSlot
+from shm.heard import Heard
+from shm.plane import Plane
+from shm.second_pass_slot import SecondPassSlot
+from tests.gpu_worker.tiny import TINY, geometry_of
+
+SLOTS = 4
+GEOMETRY = geometry_of(TINY, slots=SLOTS, second_passes=1)
+
+
+class Room:
+    """Slots whose audio names them, their decoders, and a model that hears the names."""
+
+    def __init__(self, plane: Plane, bells: Doorbells, batch: int) -> None:
+        self.asked: list[list[int]] = []
+        self.decoders = [DecoderSlot(plane, bells, slot) for slot in range(SLOTS)]
+        for slot in range(SLOTS):
+            audio = np.full(40, 100 + slot, np.int16)
+            FrontendSlot(plane, bells, slot, frontend=0).write_audio(audio)
+        slots = [SecondPassSlot(plane, bells, slot) for slot in range(SLOTS)]
+        self.answering = Answering(slots, self._hear, batch)
+
+    def ask(self, slot: int, *, urgent: bool = False, stop: int = 10) -> int:
+        return self.decoders[slot].ask(0, stop, urgent=urgent)
+
+    def rounds(self) -> list[list[int]]:
+        """The slots that are answered, round by round, until no question is open."""
+        known = len(self.asked)
+        while self.answering.round():
+            pass
+        return [slots for slots in self.asked[known:] if slots]
+
+    def _hear(self, audio: Sequence[Samples]) -> list[tuple[Heard, ...]]:
+        names = [int(samples[0]) - 100 for samples in audio]
+        self.asked.append(names)
+        return [
+            (Heard(f"slot {name} {len(samples)}", -1.0),)
+            for name, samples in zip(names, audio, strict=True)
+        ]
+
+
+@pytest.fixture
+def plane() -> Iterator[Plane]:
+    plane = Plane.create(GEOMETRY)
+    yield plane
+    plane.close()
+
+
+@pytest.fixture
+def bells() -> Iterator[Doorbells]:
+    bells = Doorbells.create(GEOMETRY)
+    yield bells
+    bells.close()
+
+
+def test_without_a_question_there_is_nothing_to_do(plane: Plane, bells: Doorbells) -> None:
+    room = Room(plane, bells, 2)
+    assert room.answering.round() is False
+    assert room.rounds() == []
+
+
+def test_a_question_is_answered_once(plane: Plane, bells: Doorbells) -> None:
+    room = Room(plane, bells, 2)
+    number = room.ask(1)
+    assert room.decoders[1].answer(number) is None
+    assert room.answering.round() is True
+    assert room.decoders[1].answer(number) == (Heard("slot 1 10", -1.0),)
+    assert room.answering.round() is False
+
+
+@pytest.mark.parametrize("batch", [1, 2, SLOTS])
+def test_an_answer_goes_to_its_own_slot(plane: Plane, bells: Doorbells, batch: int) -> None:
+    room = Room(plane, bells, batch)
+    numbers = {
+        slot: room.ask(slot, urgent=slot % 2 == 1, stop=10 + slot) for slot in (3, 0, 2, 1)
+    }
+    room.rounds()
+    for slot, number in numbers.items():
+        assert room.decoders[slot].answer(number) == (Heard(f"slot {slot} {10 + slot}", -1.0),)
+
+
+def test_urgent_questions_come_first(plane: Plane, bells: Doorbells) -> None:
+    room = Room(plane, bells, 1)
+    for slot, urgent in enumerate([False, True, False, True]):
+        room.ask(slot, urgent=urgent)
+    assert room.rounds() == [[1], [3], [0], [2]]
+
+
+def test_a_batch_takes_no_more_than_its_limit(plane: Plane, bells: Doorbells) -> None:
+    room = Room(plane, bells, 3)
+    for slot in range(SLOTS):
+        room.ask(slot, urgent=slot == 3)
+    assert room.rounds() == [[3, 0, 1], [2]]
+
+
+def test_in_turn(plane: Plane, bells: Doorbells) -> None:
+    """A slot that asks again at once waits for those that have waited longer."""
+    room = Room(plane, bells, 1)
+    for slot in range(SLOTS):
+        room.ask(slot)
+    answered = []
+    for _ in range(2 * SLOTS):
+        assert room.answering.round()
+        (slot,) = room.asked[-1]
+        answered.append(slot)
+        room.ask(slot)
+    assert answered == [0, 1, 2, 3, 0, 1, 2, 3]
+
+
+def test_in_turn_among_the_urgent(plane: Plane, bells: Doorbells) -> None:
+    room = Room(plane, bells, 1)
+    room.ask(0, urgent=True)
+    room.ask(2, urgent=True)
+    assert room.answering.round()
+    room.ask(0, urgent=True)
+    assert room.rounds() == [[2], [0]]
+
+
+def test_hurried_up(plane: Plane, bells: Doorbells) -> None:
+    room = Room(plane, bells, 1)
+    room.ask(0)
+    room.ask(1)
+    room.decoders[1].hurry()
+    assert room.rounds() == [[1], [0]]
+
+
+def test_a_successor_answers_what_its_predecessor_left(plane: Plane, bells: Doorbells) -> None:
+    number = Room(plane, bells, 1).ask(2)
+    successor = Answering(
+        [SecondPassSlot(plane, bells, slot) for slot in range(SLOTS)],
+        lambda audio: [(Heard(f"{len(samples)}", 0.0),) for samples in audio],
+        1,
+    )
+    assert successor.round()
+    assert DecoderSlot(plane, bells, 2).answer(number) == (Heard("10", 0.0),)

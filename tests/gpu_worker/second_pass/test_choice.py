@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from gpu_worker.second_pass.choice import CTC_WEIGHT, LANGUAGE_WEIGHT, WORD_BONUS, choose
+from shm.heard import Heard
+
+NOBODY: frozenset[str] = frozenset()
+
+
+class Said:
+    """`Scores` for an utterance of known words: each that is there lifts CTC, any other costs.
+
+    Nothing of ``words`` heard at all costs ``silence_costs`` for each of them.
+    """
+
+    def __init__(
+        self,
+        words: str,
+        language: Mapping[str, float] | None = None,
+        *,
+        costs: float = 30.0,
+        silence_costs: float = 20.0,
+    ) -> None:
+        self._words = words.split()
+        self._language = language or {}
+        self._costs = costs
+        self._silence_costs = silence_costs
+
+    def prefixes(self, text: str) -> NDArray[np.float64]:
+        found = [-self._silence_costs * len(self._words)]
+        for place, word in enumerate(text.split()):
+            fits = self._words[place : place + 1] == [word]
+            found.append(found[-1] + (self._silence_costs if fits else -self._costs))
+        return np.array(found)
+
+    def language(self, text: str) -> float:
+        return self._language.get(text, 0.0)
+
+
+class Indifferent:
+    """`Scores` that only knows a language model; every word is as well supported as the next."""
+
+    def __init__(self, **language: float) -> None:
+        self._language = language
+
+    def prefixes(self, text: str) -> NDArray[np.float64]:
+        return np.arange(len(text.split()) + 1, dtype=np.float64)
+
+    def language(self, text: str) -> float:
+        return self._language.get(text.replace(" ", "_"), 0.0)
+
+
+def test_what_runs_on_is_cut_where_ctc_is_best() -> None:
+    heard = [Heard("come in and then and then and then", -2.0)]
+    assert choose(heard, "comin", NOBODY, Said("come in")) == "come in"
+
+
+def test_what_is_supported_to_its_end_is_not_cut() -> None:
+    assert choose([Heard("come in now", -2.0)], "", NOBODY, Said("come in now")) == "come in now"
+
+
+def test_a_supported_text_wins_over_a_likelier_one() -> None:
+    heard = [Heard("comb in", -1.0), Heard("come in", -1.5)]
+    assert choose(heard, "comin", NOBODY, Said("come in")) == "come in"
+
+
+def test_a_much_likelier_text_wins_over_weak_support() -> None:
+    """CTC is a witness, not the judge: its word counts for `CTC_WEIGHT`."""
+    heard = [Heard("a great deal", -1.0), Heard("a grade deal", -9.0)]
+    scores = Said("a grade deal", costs=-0.5, silence_costs=1.0)
+    assert choose(heard, "a grade deal", NOBODY, scores) == "a great deal"
+
+
+@pytest.mark.parametrize(("better", "worse"), [("a_b", "c_d"), ("c_d", "a_b")])
+def test_the_language_model_breaks_ties(better: str, worse: str) -> None:
+    heard = [Heard("a b", -1.0), Heard("c d", -1.0)]
+    scores = Indifferent(**{better: -3.0, worse: -4.0})
+    assert choose(heard, "x", NOBODY, scores) == better.replace("_", " ")
+
+
+def test_between_equals_the_first_wins() -> None:
+    heard = [Heard("a b", -1.0), Heard("c d", -1.0)]
+    assert choose(heard, "x", NOBODY, Indifferent()) == "a b"
+
+
+def test_words_are_not_dropped_for_their_price() -> None:
+    """A second word costs a little of every score; the bonus makes up for that."""
+    heard = [Heard("a", -1.0), Heard("a b", -1.2)]
+    assert WORD_BONUS > 0.2
+    scores = Indifferent(a=-2.0, a_b=-2.0 - (WORD_BONUS - 0.2) / LANGUAGE_WEIGHT)
+    assert choose(heard, "x", NOBODY, scores) == "a b"
+
+
+def test_nothing_heard_leaves_the_first_pass() -> None:
+    assert choose([], "what it was", NOBODY, Said("what it was")) == "what it was"
+
+
+def test_what_nothing_supports_is_empty() -> None:
+    """An attention model invents text on noise."""
+    heard = [Heard("thank you for watching", -3.0), Heard("you", -4.0)]
+    assert choose(heard, "er", NOBODY, Said("")) == ""
+
+
+# -- words that the operator taught
+
+
+TAUGHT = frozenset({"memnon"})
+
+
+class Lenient(Said):
+    """Counts the words that are there, in whatever place."""
+
+    def prefixes(self, text: str) -> NDArray[np.float64]:
+        words = text.split()
+        fits = [1.0 if word in self._words else 0.0 for word in words]
+        return np.concatenate([[0.0], np.cumsum(fits) + 0.01 * np.arange(1, len(words) + 1)])
+
+
+def test_a_taught_word_comes_from_the_first_pass() -> None:
+    """And nothing else does."""
+    right = "the vigilance of memnon the bishop"
+    heard = [Heard("the vigilance of men on the bishop", -2.0)]
+    first_pass = "a vigilance of memnon the bishop"
+    assert choose(heard, first_pass, TAUGHT, Lenient(right)) == right
+    assert choose(heard, first_pass, NOBODY, Lenient(right)) == heard[0].text
+
+
+def test_a_taught_word_without_support_is_not_put_in() -> None:
+    heard = [Heard("the vigilance of men", -2.0)]
+    said = Said("the vigilance of men")
+    assert choose(heard, "the vigilance of memnon", TAUGHT, said) == "the vigilance of men"
+
+
+def test_a_taught_word_that_both_heard_changes_nothing_else() -> None:
+    heard = [Heard("now memnon came", -2.0)]
+    said = Said("now memnon came")
+    assert choose(heard, "nor memnon cane", TAUGHT, said) == "now memnon came"
+
+
+def test_several_taught_words_each_in_their_place() -> None:
+    taught = frozenset({"memnon", "tait"})
+    heard = [Heard("tate saw men on today", -2.0)]
+    right = "tait saw memnon today"
+    assert choose(heard, "tait saw memnon today", taught, Lenient(right)) == right
+
+
+# -- whatever is heard
+
+WORDS = st.lists(st.sampled_from(["a", "b", "cat", "it's"]), max_size=6).map(" ".join)
+HEARD = st.lists(st.builds(Heard, WORDS.filter(bool), st.floats(-60, 0)), max_size=5)
+
+
+@given(heard=HEARD, first_pass=WORDS, said=WORDS)
+def test_the_choice_is_the_beginning_of_what_somebody_heard(
+    heard: list[Heard], first_pass: str, said: str
+) -> None:
+    found = choose(heard, first_pass, NOBODY, Said(said)).split()
+    if heard:
+        assert any(hypothesis.text.split()[: len(found)] == found for hypothesis in heard)
+    else:
+        assert found == first_pass.split()
+
+
+@given(heard=HEARD, first_pass=WORDS, said=WORDS)
+def test_the_choice_is_that_of_the_scores_alone(
+    heard: list[Heard], first_pass: str, said: str
+) -> None:
+    """No other score of what was heard, cut where CTC is best, is higher than the chosen one's."""
+    scores = Said(said)
+    found = choose(heard, first_pass, NOBODY, scores)
+    rated = {}
+    for hypothesis in heard:
+        prefixes = scores.prefixes(hypothesis.text)
+        kept = int(prefixes.argmax())
+        text = " ".join(hypothesis.text.split()[:kept])
+        score = hypothesis.log_prob + CTC_WEIGHT * prefixes[kept] + WORD_BONUS * kept
+        rated[text] = max(rated.get(text, -np.inf), score)
+    if rated:
+        assert rated[found] == max(rated.values())
+
+
+@given(heard=HEARD, first_pass=WORDS, said=WORDS, taught=st.frozensets(st.sampled_from("ab")))
+def test_only_words_that_somebody_heard(
+    heard: list[Heard], first_pass: str, said: str, taught: frozenset[str]
+) -> None:
+    found = choose(heard, first_pass, taught, Said(said)).split()
+    known = {word for hypothesis in heard for word in hypothesis.text.split()}
+    assert set(found) <= known | set(first_pass.split())

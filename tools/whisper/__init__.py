@@ -1,0 +1,1 @@
+"""Preparing Whisper models for the second pass."""
