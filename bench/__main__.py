@@ -10,9 +10,6 @@ import socket
 import subprocess
 import sys
 import threading
-from pathlib import Path
-
-CLIPS = Path(__file__).parent.parent / "tools" / "loadtest" / "audio" / "transcripts.jsonl"
 
 
 def main() -> int:
@@ -27,8 +24,7 @@ def main() -> int:
     try:
         wait_for_banner(server)
         url = f"ws://localhost:{port}"
-        for rate_hz in ("16000", "8000"):
-            run("bench.accuracy", str(CLIPS), "--url", url, "--sample-rate", rate_hz)
+        run("bench.eval", "--sections", "accuracy", "--url", url)
         return run("tools.loadtest", "--streams", "6", "--url", url)
     finally:
         server.terminate()

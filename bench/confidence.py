@@ -32,6 +32,7 @@ import torch
 from numpy.typing import NDArray
 
 from bench.clip_log_probs import SpokenClip, spoken_clips
+from gpu_worker.decoder import ALPHA, BETA
 from gpu_worker.decoding import Aligner, BeamSearch, LanguageModel, Vocabulary
 from gpu_worker.decoding.confidence import (
     CONFIDENCE_FILE,
@@ -46,7 +47,6 @@ from models.spec import ModelSpec
 
 BINS: Final = 10
 N_BEST: Final = 30
-ALPHA, BETA = 0.5, 1.5
 RIDGE: Final = 1.0  # a weak pull of the weights towards 0, in words
 
 

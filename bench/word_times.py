@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from bench.clip_log_probs import SpokenClip, spoken_clips
-from bench.confidence import ALPHA, BETA
+from gpu_worker.decoder import ALPHA, BETA
 from gpu_worker.decoding import Aligner, BeamSearch, LanguageModel, Vocabulary, spoken_frames
 from models import BUNDLED_MODEL
 from models.spec import ModelSpec
