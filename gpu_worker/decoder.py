@@ -32,10 +32,10 @@ from shm.child import ROUND_TIMEOUT_MS, Child, run_child
 from shm.decoder_slot import DecoderSlot
 from shm.process_line import ProcessLine
 
-ALPHA: Final = 0.5
+ALPHA: Final = 0.7
 """Weight of the language model, over natural logarithms."""
-BETA: Final = 1.5
-"""What each word adds to the score; both are pyctcdecode's defaults."""
+BETA: Final = 2.5
+"""What each word adds to the score; both chosen on development speech (docs/LOG.md)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("gpu_worker", "models", "server", "shm", "tools/loadtest")
+PACKAGES = (
+    "gpu_worker",
+    "models",
+    "server",
+    "shm",
+    "spoken_form",
+    "tools/lm",
+    "tools/loadtest",
+    "tools/train",
+    "tools/whisper",
+)
 
 TESTED_ELSEWHERE = {
     "gpu_worker/__main__.py": "a process of its own: the tests that start the server",
     "gpu_worker/acoustic/contract.py": "a protocol: kept by the models that the others test",
     "gpu_worker/check.py": "a process of its own: the tests of server/doctor.py",
     "gpu_worker/decoder.py": "a process of its own: the tests that start the server",
+    "gpu_worker/second_pass/__main__.py": "a process of its own: the tests that start the server",
     "server/frontend_settings.py": "fields without behaviour: the tests that start the server",
+    "tools/lm/__main__.py": "calls the function that tests/tools/lm/test_cli.py tests",
     "tools/loadtest/__main__.py": "calls the function that tests/tools/loadtest/test_cli.py tests",
+    "tools/train/__main__.py": "calls the function that tests/tools/train/test_cli.py tests",
 }
 """Modules without a test file, and what tests them."""
 

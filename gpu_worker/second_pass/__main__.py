@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import gc
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from gpu_worker.second_pass.answering import Answering
 from gpu_worker.second_pass.whisper import CPU, SecondPassError, Whisper, choose_device
+from shm.audio_ring import Samples
 from shm.child import ROUND_TIMEOUT_MS, Child, run_child
+from shm.heard import Heard
 from shm.process_line import ProcessLine
 from shm.second_pass_slot import SecondPassSlot
 
@@ -47,7 +50,11 @@ def main(child: Child) -> None:
     geometry = child.plane.geometry
     mine = range(child.index, geometry.slots, geometry.second_passes)
     slots = [SecondPassSlot(child.plane, child.bells, slot) for slot in mine]
-    answering = Answering(slots, whisper.hear, CPU_BATCH if device == CPU else CUDA_BATCH)
+
+    def hear(utterances: Sequence[Samples]) -> list[tuple[Heard, ...]]:
+        return whisper.hear(utterances, while_waiting=line.beat)
+
+    answering = Answering(slots, hear, CPU_BATCH if device == CPU else CUDA_BATCH)
     bell = child.bells.second_passes[child.index]
     gc.collect()
     gc.freeze()

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from shm.heard import Heard
 
 CTC_WEIGHT: Final = 0.15
-LANGUAGE_WEIGHT: Final = 0.15
+LANGUAGE_WEIGHT: Final = 0.2
 WORD_BONUS: Final = 0.8
 """What each word adds: the other scores only ever fall with more words."""
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +30,9 @@ BEAM_SIZE: Final = 5
 TOKENS_PER_S: Final = 8
 """More than anybody speaks: what is longer has run on after the last word."""
 MIN_TOKENS: Final = 16
+HEARING_TIMEOUT_S: Final = 60
+"""A hundred times what an utterance takes on one idle core."""
+POLL_S: Final = 0.002
 MODEL_FILES: Final = ("model.bin", "config.json", "tokenizer.json")
 _DEFAULT_SUPPRESSED: Final = -1  # CTranslate2's mark for the model's own list of non-speech tokens
 _NOT_SPOKEN: Final = frozenset("0123456789$£€¥%°#@*[](){}<>♪♫")
@@ -84,10 +88,18 @@ class Whisper:
                 f"{device} ({reason:.200})"
             ) from error
 
-    def hear(self, utterances: Sequence[NDArray[np.int16]]) -> list[tuple[Heard, ...]]:
+    def hear(
+        self,
+        utterances: Sequence[NDArray[np.int16]],
+        while_waiting: Callable[[], None] = lambda: None,
+    ) -> list[tuple[Heard, ...]]:
         """What was said in each utterance, (n,) int16 at 16 kHz: hypotheses, best first.
 
-        Nothing for an utterance without samples.
+        Nothing for an utterance without samples. Calls ``while_waiting`` every few milliseconds:
+        on a busy CPU a long utterance takes seconds, and who hears must not look stuck.
+
+        Raises:
+            TimeoutError: a batch took longer than `HEARING_TIMEOUT_S`.
         """
         heard: list[tuple[Heard, ...]] = [()] * len(utterances)
         features = {i: self._log_mel(pcm) for i, pcm in enumerate(utterances) if len(pcm)}
@@ -96,12 +108,15 @@ class Whisper:
             batch = list(same)
             stacked = np.ascontiguousarray(np.stack([features[i] for i in batch]))
             for i, result in zip(batch, self._generate(stacked), strict=True):
-                heard[i] = self._hypotheses(result)
+                _wait(result, while_waiting)
+                heard[i] = self._hypotheses(result.result())
         return heard
 
     def _generate(self, features: NDArray[np.float32]) -> Iterable[Any]:
-        """``features`` (utterances, bands, frames). Their shape alone bounds the tokens: were it
-        the longest utterance, what one gives would depend on its neighbours.
+        """A future for each utterance; ``features`` are (utterances, bands, frames).
+
+        Their shape alone bounds the tokens: were it the longest utterance, what one gives would
+        depend on its neighbours.
         """
         seconds = features.shape[-1] * HOP_SAMPLES // SAMPLE_RATE_HZ - SILENCE_S
         tokens = MIN_TOKENS + TOKENS_PER_S * seconds
@@ -111,9 +126,10 @@ class Whisper:
             beam_size=BEAM_SIZE,
             num_hypotheses=BEAM_SIZE,
             length_penalty=0.0,  # scores are log-probabilities, not their means
-            max_length=len(self._prompt) + tokens,
+            max_length=2 * tokens,  # CTranslate2 keeps half of it for a prompt of earlier text
             suppress_tokens=self._suppressed,
             return_scores=True,
+            asynchronous=True,
         )
         return results
 
@@ -146,6 +162,15 @@ class Whisper:
         end_of_text = self._special(directory, "<|endoftext|>")
         texts = self._tokenizer.decode_batch([[number] for number in range(end_of_text)])
         return [number for number, text in enumerate(texts) if not _NOT_SPOKEN.isdisjoint(text)]
+
+
+def _wait(result: Any, while_waiting: Callable[[], None]) -> None:
+    deadline_s = time.monotonic() + HEARING_TIMEOUT_S
+    while not result.done():
+        if time.monotonic() > deadline_s:
+            raise TimeoutError(f"an utterance was not heard within {HEARING_TIMEOUT_S} s")
+        while_waiting()
+        time.sleep(POLL_S)
 
 
 def _check_files(directory: Path) -> None:

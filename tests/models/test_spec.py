@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from models import BUNDLED_MODEL, ECHO_MODEL
 from models.spec import ModelSpec, ModelSpecError
 
+COMPANIONS = ["weights", "language_model", "second_pass"]
 FIELDS: dict[str, Any] = json.loads((ECHO_MODEL / "model.json").read_text())
 
 
@@ -41,12 +42,14 @@ def test_the_bundled_model() -> None:
     assert spec.vocabulary[:3] == ("", " ", "'")
     assert len(spec.vocabulary) == 29
     assert spec.language_model_path == BUNDLED_MODEL / "lm.bin"
+    assert spec.second_pass_path == BUNDLED_MODEL / "../whisper-tiny-en"
 
 
-def test_the_echo_model_has_no_context_and_no_language_model() -> None:
+def test_the_echo_model_has_no_context_and_no_companions() -> None:
     spec = ModelSpec.load(ECHO_MODEL)
     assert spec.window_samples == spec.chunk_samples
     assert spec.language_model_path is None
+    assert spec.second_pass_path is None
 
 
 def test_a_directory_without_a_model(tmp_path: Path) -> None:
@@ -97,9 +100,10 @@ def test_names_are_strings(tmp_path: Path, name: str) -> None:
     assert message_of(changed(tmp_path, **{name: 5})) == f"{name} must be a string"
 
 
-@pytest.mark.parametrize("name", ["weights", "language_model"])
-def test_files_are_named_by_strings(tmp_path: Path, name: str) -> None:
-    assert message_of(changed(tmp_path, **{name: 5})) == f"{name} must be a file name or null"
+@pytest.mark.parametrize("name", COMPANIONS)
+@pytest.mark.parametrize("value", [5, True, ["a"]])
+def test_companions_are_named_by_strings(tmp_path: Path, name: str, value: object) -> None:
+    assert message_of(changed(tmp_path, **{name: value})) == f"{name} must be a name or null"
 
 
 @pytest.mark.parametrize("value", ["abc", [1, 2], None, ["a", None]])
@@ -122,12 +126,25 @@ def test_hops_make_whole_frames(tmp_path: Path) -> None:
     assert message == "hop_samples must divide frame_samples"
 
 
-@pytest.mark.parametrize("name", ["weights", "language_model"])
+@pytest.mark.parametrize("name", COMPANIONS)
 def test_files_that_are_named_are_there(tmp_path: Path, name: str) -> None:
     folder = changed(tmp_path, **{name: "missing.bin"})
     assert message_of(folder) == f"names missing.bin, but {folder / 'missing.bin'} does not exist"
     (folder / "missing.bin").touch()
     assert getattr(ModelSpec.load(folder), name) == "missing.bin"
+
+
+def test_a_second_pass_is_a_directory_beside_or_within(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    changed(folder, second_pass="../whisper")
+    message = message_of(folder)
+    assert message.startswith("names ../whisper, but ")
+    assert message.endswith("does not exist")
+    (tmp_path / "whisper").mkdir()
+    path = ModelSpec.load(folder).second_pass_path
+    assert path is not None
+    assert path.samefile(tmp_path / "whisper")
 
 
 @given(samples=st.integers(0, 10**6))

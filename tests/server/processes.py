@@ -25,6 +25,9 @@ def echo_config(slots: int = 2, decoders: int = 1) -> EngineConfig:
         language_model=None,
         search="incremental",
         intermed_partials=False,
+        second_pass=None,
+        trailing_silence_ms=600,
+        nothing_spoken_ms=5000,
     )
 
 

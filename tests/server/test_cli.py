@@ -53,6 +53,28 @@ def test_help_shows_every_setting_with_its_variable(
         assert (f" {setting.flag} " in text) == (setting in settings)
 
 
+def test_lm_is_the_tools_command_line_whole(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["realtime-engine", "lm", "build", "--help"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 0
+    shown = capfd.readouterr().out
+    assert shown.startswith("usage: realtime-engine lm build")
+    assert "--phrases FILE" in shown
+
+
+def test_lm_passes_on_the_tools_exit_status(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["realtime-engine", "lm", "build", "--order", "99"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 2
+    assert "must be from 2 to 6, not '99'" in capfd.readouterr().err
+
+
 def test_without_a_command_help_is_near(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -95,7 +117,7 @@ def model_dir(folder: Path, **changes: object) -> Path:
     for file in BUNDLED_MODEL.iterdir():
         if file.name != "model.json":
             (folder / file.name).symlink_to(file)
-    fields = json.loads((BUNDLED_MODEL / "model.json").read_text())
+    fields = json.loads((BUNDLED_MODEL / "model.json").read_text()) | {"second_pass": None}
     (folder / "model.json").write_text(json.dumps(fields | changes))
     return folder
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from models import BUNDLED_MODEL
+from models.spec import ModelSpec
 from server import config
 from server.config import (
     ENGINE_SETTINGS,
@@ -26,6 +27,7 @@ from tests.conformance.server_process import ECHO
 
 SETTINGS = {setting.flag: setting for setting in (*ENGINE_SETTINGS, *SERVE_SETTINGS)}
 THIS_FILE = Path(__file__)
+SECOND_PASS = ModelSpec.load(BUNDLED_MODEL).second_pass_path
 
 VALUES: list[tuple[str, str, str, Any]] = [
     ("--device", "cuda:3", "device", "cuda:3"),
@@ -38,6 +40,12 @@ VALUES: list[tuple[str, str, str, Any]] = [
     ("--lm", str(THIS_FILE), "language_model", THIS_FILE),
     ("--lm", "off", "language_model", None),
     ("--decoder", "PyCTCdecode", "search", "pyctcdecode"),
+    ("--second-pass", str(SECOND_PASS), "second_pass", SECOND_PASS),
+    ("--second-pass", "off", "second_pass", None),
+    ("--trailing-silence-ms", "200", "trailing_silence_ms", 200),
+    ("--trailing-silence-ms", "5000", "trailing_silence_ms", 5000),
+    ("--nothing-spoken-ms", "1000", "nothing_spoken_ms", 1000),
+    ("--nothing-spoken-ms", "20000", "nothing_spoken_ms", 20_000),
     ("--model", str(ECHO), "model", ECHO),
     ("--intermed-partials", "True", "intermed_partials", True),
     ("--intermed-partials", "tRUE", "intermed_partials", True),
@@ -65,6 +73,8 @@ BAD_VALUES = [
     ("--beam-size", "٦٠٠", "must be a whole number from 1 to 2000, not '٦٠٠'"),
     ("--beam-size", "6\n00", r"must be a whole number from 1 to 2000, not '6\n00'"),
     ("--decoder", "greedy", "must be one of incremental, pyctcdecode, not 'greedy'"),
+    ("--trailing-silence-ms", "199", "must be a whole number from 200 to 5000, not '199'"),
+    ("--nothing-spoken-ms", "20001", "must be a whole number from 1000 to 20000, not '20001'"),
     ("--intermed-partials", "yes", "must be True or False, not 'yes'"),
     ("--port", "0", "must be a whole number from 1 to 65535, not '0'"),
     ("--port", "65536", "must be a whole number from 1 to 65535, not '65536'"),
@@ -156,6 +166,9 @@ def test_defaults_are_those_of_the_protocol(monkeypatch: pytest.MonkeyPatch) -> 
         language_model=BUNDLED_MODEL / "lm.bin",
         search="incremental",
         intermed_partials=False,
+        second_pass=SECOND_PASS,
+        trailing_silence_ms=600,
+        nothing_spoken_ms=5000,
     )
     assert serve == ServeConfig("0.0.0.0", 4444, 1, "WARNING", None, None)
 
@@ -211,6 +224,54 @@ def test_a_model_without_a_language_model_decodes_without() -> None:
     assert engine.language_model is None
 
 
+@pytest.mark.parametrize("by_variable", [False, True])
+def test_a_second_pass_that_is_not_there(tmp_path: Path, by_variable: bool) -> None:
+    """No directory, one without a model, and a file: each is told before anything is started."""
+    for path in (Path("/nowhere"), tmp_path, THIS_FILE):
+        environment = {"REALTIME_ENGINE_SECOND_PASS": str(path)}
+        said = refusal({}, environment) if by_variable else refusal({"--second-pass": str(path)})
+        assert said == (
+            f"--second-pass names {path}, but there is no model.bin in it: give a directory with "
+            "a Whisper model in CTranslate2's format, nothing for the bundled one, or off"
+        )
+
+
+def test_a_second_pass_of_the_models_own_is_checked_alike(tmp_path: Path) -> None:
+    folder = model_dir(tmp_path / "model", second_pass="whisper")
+    assert "whisper does not exist" in refusal({"--model": str(folder)})
+    (folder / "whisper").mkdir()
+    said = refusal({"--model": str(folder)})
+    assert f"{folder / 'whisper'}, but there is no model.bin in it" in said
+    (folder / "whisper" / "model.bin").touch()
+    assert made({"--model": str(folder)})[0].second_pass == folder / "whisper"
+
+
+@pytest.mark.parametrize("flags", [{}, {"--second-pass": str(SECOND_PASS)}])
+def test_a_second_pass_needs_its_sample_rate(tmp_path: Path, flags: dict[str, str]) -> None:
+    folder = model_dir(tmp_path / "model", sample_rate_hz=8000, second_pass=str(SECOND_PASS))
+    said = refusal({"--model": str(folder), **flags})
+    assert said == (
+        "--second-pass needs an acoustic model at 16000 Hz, and echo runs at 8000 Hz: use "
+        "--second-pass off"
+    )
+    engine, _ = made({"--model": str(folder), "--second-pass": "off"})
+    assert engine.second_pass is None
+
+
+def test_a_model_without_a_second_pass_goes_without_unless_one_is_named() -> None:
+    assert made({"--model": str(ECHO)})[0].second_pass is None
+    engine, _ = made({"--model": str(ECHO), "--second-pass": str(SECOND_PASS)})
+    assert engine.second_pass == SECOND_PASS
+
+
+def model_dir(folder: Path, **changes: object) -> Path:
+    """The echo model with another model.json."""
+    folder.mkdir()
+    fields = json.loads((ECHO / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps(fields | changes))
+    return folder
+
+
 def test_a_model_that_is_not_there() -> None:
     assert refusal({"--model": "/nowhere"}) == "no model in /nowhere: it has no model.json"
 
@@ -224,9 +285,7 @@ def test_a_model_that_is_not_there() -> None:
     ],
 )
 def test_a_model_that_is_broken(tmp_path: Path, change: dict[str, Any], said: str) -> None:
-    fields = json.loads((ECHO / "model.json").read_text())
-    (tmp_path / "model.json").write_text(json.dumps(fields | change))
-    assert said in refusal({"--model": str(tmp_path)})
+    assert said in refusal({"--model": str(model_dir(tmp_path / "model", **change))})
 
 
 @pytest.mark.parametrize(

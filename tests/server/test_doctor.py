@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from models import BUNDLED_MODEL
+from models.spec import ModelSpec
 from server import doctor
 from server.config import ServeConfig
 from server.doctor import Finding, examine
@@ -91,6 +93,21 @@ def test_a_port_in_use_a_broken_model_and_a_wrong_language_model(tmp_path: Path)
     assert findings["port"][0] == "FAIL"
     assert str(port) in findings["port"][1]
     assert "--port" in findings["port"][1]
+
+
+@pytest.mark.server
+def test_a_second_pass_that_is_in_order_and_one_that_is_not(tmp_path: Path) -> None:
+    bundled = ModelSpec.load(BUNDLED_MODEL).second_pass_path
+    outcome = examined("--second-pass", str(bundled))
+    verdict, detail = findings_of(outcome)["second pass"]
+    assert verdict == "ok"
+    assert detail.startswith("whisper-tiny-en on cpu: ")
+    (tmp_path / "model.bin").write_bytes(b"no model")
+    findings = findings_of(examined("--second-pass", str(tmp_path)))
+    assert list(findings) == [*CHECKS[:2], "second pass", *CHECKS[2:]]
+    verdict, detail = findings["second pass"]
+    assert verdict == "FAIL"
+    assert "a Whisper model in CTranslate2's format has" in detail
 
 
 @pytest.mark.server

@@ -7,9 +7,13 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from models import BUNDLED_MODEL
+from models.spec import ModelSpec
 from server import engine as engine_module
 from server.engine import (
     BACK_OFF_S,
@@ -31,6 +35,8 @@ from tests.conformance.waiting import wait_until
 from tests.server.processes import ECHO_SPEC, echo_config, is_running, open_descriptors
 
 pytestmark = pytest.mark.server
+
+SECOND_PASS = ModelSpec.load(BUNDLED_MODEL).second_pass_path
 
 
 @contextmanager
@@ -78,6 +84,31 @@ def test_the_geometry_is_that_of_settings_and_model() -> None:
         frame_samples=640,
         vocabulary_size=29,
     )
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_second_pass_beside_each_worker(workers: int) -> None:
+    config = replace(echo_config(), workers=workers, second_pass=SECOND_PASS)
+    assert geometry_of(config, ECHO_SPEC, frontends=1).second_passes == workers
+    engine = Engine(config, ECHO_SPEC, frontends=1)
+    try:
+        for index in range(workers):
+            process = managed(engine, "second pass", index)
+            assert process.settings == {"model": str(SECOND_PASS), "device": "cpu"}
+        assert sum(m.name == "second pass" for m in engine._processes) == workers
+        assert managed(engine, "decoder").settings["second_pass"] is True
+    finally:
+        engine.close()
+
+
+def test_no_process_for_no_second_pass() -> None:
+    assert geometry_of(echo_config(), ECHO_SPEC, frontends=1).second_passes == 0
+    engine = Engine(echo_config(), ECHO_SPEC, frontends=1)
+    try:
+        assert {m.name for m in engine._processes} == {"worker", "decoder"}
+        assert managed(engine, "decoder").settings["second_pass"] is False
+    finally:
+        engine.close()
 
 
 # -- starting
@@ -296,6 +327,22 @@ def replaced_processes() -> list[int]:
         return pids + [pid_of(process) for process in processes]
     finally:
         engine.close()
+
+
+def test_a_second_pass_that_cannot_be_used_is_said_once(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """By the process that finds out; the start ends there."""
+    (tmp_path / "model.bin").write_text("no model")
+    config = replace(echo_config(), second_pass=tmp_path)
+    engine = Engine(config, ECHO_SPEC, frontends=1)
+    try:
+        with pytest.raises(UnusableError):
+            engine.start()
+    finally:
+        engine.close()
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith(f"realtime-engine: {tmp_path} has no config.json, tokenizer.json")
 
 
 def test_worker_and_decoders_are_replaced_and_leave_nothing() -> None:

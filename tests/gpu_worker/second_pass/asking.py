@@ -29,9 +29,7 @@ def rescorer() -> Rescorer:
 class AskingSlot(Slot):
     """`Slot` with a second pass, whose process is in its first generation."""
 
-    def __init__(
-        self, plane: Plane, bells: Doorbells, interval_ms: int, *, partials: bool
-    ) -> None:
+    def __init__(self, plane: Plane, bells: Doorbells, interval_ms: int, *, partials: bool) -> None:
         self._partials = partials
         self.search: Callable[[], Search] = SpellingSearch
         super().__init__(plane, bells, interval_ms)

@@ -82,9 +82,7 @@ def test_a_question_is_answered_once(plane: Plane, bells: Doorbells) -> None:
 @pytest.mark.parametrize("batch", [1, 2, SLOTS])
 def test_an_answer_goes_to_its_own_slot(plane: Plane, bells: Doorbells, batch: int) -> None:
     room = Room(plane, bells, batch)
-    numbers = {
-        slot: room.ask(slot, urgent=slot % 2 == 1, stop=10 + slot) for slot in (3, 0, 2, 1)
-    }
+    numbers = {slot: room.ask(slot, urgent=slot % 2 == 1, stop=10 + slot) for slot in (3, 0, 2, 1)}
     room.rounds()
     for slot, number in numbers.items():
         assert room.decoders[slot].answer(number) == (Heard(f"slot {slot} {10 + slot}", -1.0),)

@@ -175,7 +175,7 @@ def test_the_choice_is_that_of_the_scores_alone(
     """No other score of what was heard, cut where CTC is best, is higher than the chosen one's."""
     scores = Said(said)
     found = choose(heard, first_pass, NOBODY, scores)
-    rated = {}
+    rated: dict[str, float] = {}
     for hypothesis in heard:
         prefixes = scores.prefixes(hypothesis.text)
         kept = int(prefixes.argmax())

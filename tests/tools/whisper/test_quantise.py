@@ -64,11 +64,13 @@ def in_16_bits(variables: Variables) -> Variables:
     for name, array in variables.items():
         if name.endswith("weight_scale") or name in ALIASES:
             continue
-        if array.dtype == np.int8 and array.ndim:
-            scale = variables[f"{name}_scale"]
-            array = array / scale.reshape(-1, *[1] * (array.ndim - 1))
-        is_weight = array.ndim > 0 and array.dtype.kind == "f"
-        found[name] = array.astype(np.float16) if is_weight else array
+        if array.ndim == 0:
+            found[name] = array  # a setting
+        elif array.dtype == np.int8:
+            scale = variables[f"{name}_scale"].reshape(-1, *[1] * (array.ndim - 1))
+            found[name] = (array / scale).astype(np.float16)
+        else:
+            found[name] = array.astype(np.float16) if array.dtype == np.float32 else array
     return found
 
 
@@ -154,9 +156,7 @@ def test_a_vocabulary_in_lines(source: Path, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "output" / "vocabulary.json").read_text()) == tokens
 
 
-def test_the_command(
-    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "output"
     assert main([str(source), str(output)]) == 0
     assert str(output) in capsys.readouterr().out

@@ -1,0 +1,97 @@
+"""The second pass is killed: no final is lost, and all but two deaths in a row change no word."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from bench.footprint import processes
+from tests.conformance.client import Client
+from tests.conformance.hypotheses import text_of
+from tests.conformance.server_process import ServerProcess
+from tests.conformance.speech import RATE_HZ, clips
+from tests.conformance.spelling import silence
+from tests.conformance.waiting import wait_until
+from tests.robustness.test_killing import kill, lives
+from tools.loadtest.wer import count_word_errors
+
+pytestmark = pytest.mark.server
+
+SECOND_PASS = "second_pass 0"
+CLIPS = 2
+
+
+@pytest.fixture(scope="module")
+def speech_server() -> Iterator[ServerProcess]:
+    with ServerProcess("--beam-size", "50", "--slots", "2") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def undisturbed(speech_server: ServerProcess) -> list[str]:
+    """What is heard in each clip."""
+    found = []
+    for clip in clips(CLIPS):
+        with Client(speech_server.url) as client:
+            client.send_audio(clip.audio)
+            client.close()
+        found.append(text_of(client.received))
+    return found
+
+
+def test_killed_in_mid_stream(speech_server: ServerProcess, undisturbed: list[str]) -> None:
+    """Within an utterance; its successor hears all of it."""
+    found = []
+    for clip in clips(CLIPS):
+        half = clip.audio.shape[0] // 2
+        with Client(speech_server.url) as client:
+            client.send_audio(clip.audio[:half])
+            kill(speech_server, SECOND_PASS)
+            client.send_audio(clip.audio[half:])
+            client.close()
+        found.append(text_of(client.received))
+    assert found == undisturbed
+
+
+def test_killed_while_a_final_waits_for_it(
+    speech_server: ServerProcess, undisturbed: list[str]
+) -> None:
+    """It is stopped first, so that it cannot answer before it dies."""
+    wait_until(lambda: SECOND_PASS in processes(speech_server.pid), "it runs")
+    victim = processes(speech_server.pid)[SECOND_PASS]
+    os.kill(victim, signal.SIGSTOP)
+    with Client(speech_server.url) as client:
+        client.send_audio(clips(1)[0].audio)
+        client.send("done")
+        os.kill(victim, signal.SIGKILL)
+        wait_until(lambda: not lives(victim), "it is dead")
+        assert client.final()["text"] == undisturbed[0]
+
+
+def test_killed_again_and_again(speech_server: ServerProcess) -> None:
+    """The utterance may end with the first pass's text then, but it ends."""
+    clip = clips(1)[0]
+    with Client(speech_server.url) as client:
+        client.send_audio(clip.audio)
+        client.send("done")
+        for _ in range(2):
+            kill(speech_server, SECOND_PASS)
+        final = client.final()
+        errors = count_word_errors([(clip.text, final["text"])])
+        assert errors.errors <= 0.4 * errors.words, final["text"]
+
+
+def test_killed_while_a_client_leaves(speech_server: ServerProcess, undisturbed: list[str]) -> None:
+    """Its slot is free for the next client, whose finals are its own."""
+    for _ in range(2):
+        with Client(speech_server.url) as client:
+            client.send_audio(clips(1)[0].audio[: 3 * RATE_HZ])
+            client.send_audio(silence(1.0))
+        kill(speech_server, SECOND_PASS)
+    with Client(speech_server.url) as client:
+        client.send_audio(clips(1)[0].audio)
+        client.done()
+        assert text_of(client.received) == undisturbed[0]

@@ -1,0 +1,95 @@
+"""Augmentation: what each effect does to level and spectrum, and that nothing moves in time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tools.train.augment import (
+    augmented,
+    band_limited,
+    coarse,
+    in_room,
+    masks,
+    mu_law,
+    telephone,
+    with_noise,
+)
+
+RATE_HZ = 16_000
+NOISE = (np.random.default_rng(0).standard_normal(RATE_HZ) * 3000).astype(np.float32)
+
+
+def energy(pcm: np.ndarray, low_hz: float, high_hz: float) -> float:
+    hz = np.fft.rfftfreq(len(pcm), 1 / RATE_HZ)
+    power = np.abs(np.fft.rfft(pcm)) ** 2
+    return float(power[(hz >= low_hz) & (hz < high_hz)].sum())
+
+
+def test_a_band_keeps_what_is_in_it() -> None:
+    limited = band_limited(NOISE, 300, 3400)
+    assert energy(limited, 300, 3400) == pytest.approx(energy(NOISE, 300, 3400), rel=1e-3)
+    assert energy(limited, 3600, 8000) < 1e-6 * energy(NOISE, 3600, 8000)
+    assert energy(limited, 0, 150) < 1e-6 * energy(NOISE, 0, 150)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_telephone_has_little_above_4_khz(seed: int) -> None:
+    heard = telephone(NOISE, np.random.default_rng(seed))
+    assert energy(heard, 4200, 8000) < 0.1 * energy(NOISE, 4200, 8000)
+
+
+def test_mu_law_has_255_levels_and_38_db() -> None:
+    coded = mu_law(NOISE)
+    assert len(np.unique(coded)) <= 255
+    error = np.square(coded - NOISE).mean() / np.square(NOISE).mean()
+    assert error < 10 ** (-3.5)
+
+
+def test_coarse_coding_is_quiet_where_speech_is() -> None:
+    half = NOISE.copy()
+    half[RATE_HZ // 2 :] = 0
+    error = coarse(half, np.random.default_rng(1)) - half
+    assert np.abs(error[: RATE_HZ // 4]).mean() > 10
+    assert not error[RATE_HZ * 3 // 4 :].any()
+
+
+def test_a_room_adds_a_tail_and_no_delay() -> None:
+    click = np.zeros(RATE_HZ, np.float32)
+    click[4000] = 10_000
+    heard = in_room(click, np.random.default_rng(2))
+    assert np.abs(heard).argmax() == 4000
+    assert np.abs(heard[:3999]).max() < 1
+    assert np.square(heard[4001:8000]).sum() > 100 * np.square(heard[12_500:]).sum()
+
+
+def test_noise_is_below_the_speech() -> None:
+    for seed in range(10):
+        added = with_noise(NOISE, NOISE[None], np.random.default_rng(seed)) - NOISE
+        level_db = 10 * np.log10(np.square(added).mean() / np.square(NOISE).mean())
+        assert -31 < level_db < -7
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.booleans())
+def test_any_choice_gives_samples_of_the_same_length(seed: int, silent: bool) -> None:
+    pcm = np.zeros_like(NOISE) if silent else NOISE
+    heard = augmented(pcm, np.stack([NOISE, pcm]), np.random.default_rng(seed))
+    assert heard.shape == pcm.shape
+    assert heard.dtype == np.float32
+    assert np.isfinite(heard).all()
+    assert np.abs(heard).max() <= 32768
+
+
+def test_the_generator_decides_everything() -> None:
+    first, second = (augmented(NOISE, NOISE[None], np.random.default_rng(5)) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_masks_hide_some_of_some() -> None:
+    hidden = masks(400, 80, 416, np.random.default_rng(3))
+    touched = hidden.any((1, 2))
+    assert 0.15 < touched.mean() < 0.35
+    assert hidden[touched].mean() < 0.3

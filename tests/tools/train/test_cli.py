@@ -1,0 +1,81 @@
+"""The whole recipe on a few seconds of tones, as a user would run it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gpu_worker.acoustic.load import load_model
+from gpu_worker.acoustic.whisper_ctc import WhisperCtc
+from models import BUNDLED_MODEL
+from models.spec import ModelSpec
+from tests.tools.train.conftest import tones
+from tools.train.cli import corpus, main
+from tools.train.evaluate import segment_log_probs
+from tools.train.prepare import Corpus
+from tools.train.readers import CorpusError
+from tools.train.trainer import load_checkpoint
+
+CPU = torch.device("cpu")
+
+
+def test_the_whole_recipe(
+    tone_manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, targets, run = (str(tmp_path / name) for name in ("data", "targets", "run"))
+    assert main(["prepare", data, "--corpus", f"tones=manifest:{tone_manifest}"]) == 0
+    assert main(["align", data, targets]) == 0
+    train = ["train", data, targets, run, "--batch", "2", "--save-every", "2"]
+    train += ["--worst-score", "1e9", "--warm-up-steps", "1", "--head-rate", "1e-3"]
+    assert main([*train, "--steps", "6", "--minutes", "0"]) == 0
+    assert load_checkpoint(tmp_path / "run" / "checkpoint.pt")["step"] == 2
+    assert main([*train, "--steps", "6"]) == 0
+    state = load_checkpoint(tmp_path / "run" / "checkpoint.pt")
+    assert state["step"] == 6
+    assert [" --minutes 0" in part["command"] for part in state["about"]["runs"]] == [True, False]
+    log = (tmp_path / "run" / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    losses = [json.loads(line)["loss"] for line in log]
+    assert losses[-1] < losses[0]
+
+    checkpoint, figures = str(tmp_path / "run" / "checkpoint.pt"), tmp_path / "figures.json"
+    evaluate = ["evaluate", str(tone_manifest), "--checkpoint", checkpoint, "--every", "2"]
+    assert main([*evaluate, "--beam", "10", "--rates", "8000", "--json", str(figures)]) == 0
+    written = json.loads(figures.read_text(encoding="utf-8"))
+    assert written["figures"][0]["clips"] == 2
+    assert len(written["texts"][0]) == 2
+
+    output = tmp_path / "model"
+    assert main(["export", checkpoint, str(output), "--results", str(figures)]) == 0
+    spec = ModelSpec.load(output)
+    exported, trained = load_model(spec, CPU), load_model(ModelSpec.load(BUNDLED_MODEL), CPU)
+    assert isinstance(trained, WhisperCtc)
+    trained.load_state_dict(state["average"])
+    samples = (tones("it plays") * 32767).astype(np.int16)
+    np.testing.assert_allclose(
+        segment_log_probs(spec, exported, CPU, samples),
+        segment_log_probs(spec, trained, CPU, samples),
+        atol=0.05,  # the weights are rounded to float16
+    )
+    provenance = json.loads((output / "provenance.json").read_text(encoding="utf-8"))
+    assert provenance["steps"] == 6
+    assert provenance["results"] == written["figures"]
+    assert provenance["data"]["sources"]["tones"]["clips"] == 4
+    capsys.readouterr()
+
+
+def test_what_is_wrong_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["align", str(tmp_path), str(tmp_path / "targets")]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("tools.train align: ")
+    assert message.count("\n") == 1
+
+
+def test_corpora_are_named_and_of_a_known_kind() -> None:
+    assert corpus("cv=common-voice:/a:b") == Corpus("cv", "common-voice", Path("/a:b"))
+    for text in ("cv", "cv=/a", "=manifest:/a", "cv=opus:/a", "cv=manifest:"):
+        with pytest.raises(CorpusError, match="NAME=KIND:PATH"):
+            corpus(text)

@@ -1,0 +1,132 @@
+"""What lines, rooms and microphones do to speech, without moving it in time.
+
+All on one window of float32 samples at 16 kHz, in place of which a new one is returned. Each effect
+has a share of the windows; several can meet. Linear effects are applied in the frequency domain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Samples = NDArray[np.float32]
+_RATE_HZ: Final = 16_000
+_FULL_SCALE: Final = 32768.0
+
+
+def augmented(pcm: Samples, others: Samples, rng: np.random.Generator) -> Samples:
+    """One window, (n,) in -32768..32767, through a random choice of effects.
+
+    ``others`` (m, n) are windows to make babble of.
+    """
+    for share, effect in _EFFECTS:
+        if rng.random() < share:
+            pcm = effect(pcm, rng)
+    if rng.random() < 0.25:
+        pcm = with_noise(pcm, others, rng)
+    if rng.random() < 0.35:
+        pcm = telephone(pcm, rng)
+    gain = 10 ** (rng.uniform(-20, 6) / 20)
+    return np.clip(pcm * gain, -_FULL_SCALE, _FULL_SCALE - 1).astype(np.float32)
+
+
+def telephone(pcm: Samples, rng: np.random.Generator) -> Samples:
+    """A telephone line: its band, and half the time its coding."""
+    high_hz = rng.uniform(3300, 4000)
+    low_hz = rng.uniform(150, 350) if rng.random() < 0.5 else 0.0
+    pcm = band_limited(pcm, low_hz, high_hz)
+    coding = rng.random()
+    if coding < 0.25:
+        return mu_law(pcm)
+    return coarse(pcm, rng) if coding < 0.5 else pcm
+
+
+def band_limited(pcm: Samples, low_hz: float, high_hz: float) -> Samples:
+    """Only the band stays, with slopes of 100 Hz."""
+    hz = np.fft.rfftfreq(len(pcm), 1 / _RATE_HZ)
+    gain = np.clip((high_hz - hz) / 100 + 1, 0.0, 1.0)
+    if low_hz:
+        gain *= np.clip((hz - low_hz) / 100 + 1, 0.0, 1.0)
+    filtered: Samples = np.fft.irfft(np.fft.rfft(pcm) * gain, len(pcm)).astype(np.float32)
+    return filtered
+
+
+def mu_law(pcm: Samples) -> Samples:
+    """Quantised to the 8 bits of G.711's mu-law, by its continuous formula."""
+    loud = np.log1p(255 * np.abs(pcm) / _FULL_SCALE) / np.log(256)
+    steps = np.rint(loud * 127) / 127
+    sizes = np.expm1(steps * np.log(256)) / 255 * _FULL_SCALE
+    quantised: Samples = (np.sign(pcm) * sizes).astype(np.float32)
+    return quantised
+
+
+def coarse(pcm: Samples, rng: np.random.Generator) -> Samples:
+    """Like a low-rate codec: noise that follows the speech's level, 12 to 25 dB below it."""
+    frame = 80
+    blocks = np.square(pcm[: len(pcm) // frame * frame].reshape(-1, frame)).mean(1)
+    level = np.sqrt(np.convolve(blocks, np.ones(3) / 3, "same")).repeat(frame)
+    level = np.pad(level, (0, len(pcm) - len(level)), "edge")
+    noise = rng.standard_normal(len(pcm), np.float32) * level
+    heard: Samples = (pcm + noise * 10 ** (-rng.uniform(12, 25) / 20)).astype(np.float32)
+    return heard
+
+
+def low_passed(pcm: Samples, rng: np.random.Generator) -> Samples:
+    """What lossy codecs leave out: everything above 5 to 8 kHz."""
+    return band_limited(pcm, 0.0, rng.uniform(5000, 8000))
+
+
+def in_room(pcm: Samples, rng: np.random.Generator) -> Samples:
+    """A room: the direct sound, then noise that decays by 60 dB in 0.1 to 0.5 s."""
+    decay_s = rng.uniform(0.1, 0.5)
+    seconds = np.arange(int(_RATE_HZ * decay_s)) / _RATE_HZ
+    tail = rng.standard_normal(len(seconds)) * 10 ** (-3 * seconds / decay_s)
+    tail *= 10 ** (-rng.uniform(3, 15) / 20) / np.sqrt(np.square(tail).sum())
+    tail[0] = 1.0
+    size = len(pcm) + len(tail)
+    wet = np.fft.irfft(np.fft.rfft(pcm, size) * np.fft.rfft(tail, size), size)
+    heard: Samples = wet[: len(pcm)].astype(np.float32)
+    return heard
+
+
+def with_noise(pcm: Samples, others: Samples, rng: np.random.Generator) -> Samples:
+    """White, pink or brownish noise, or babble of other windows, 5 to 30 dB below the speech."""
+    if rng.random() < 0.3 and len(others) > 1:
+        noise = others[rng.permutation(len(others))[:3]].sum(0)
+        noise = np.roll(noise, rng.integers(len(noise)))
+    else:
+        spectrum = np.fft.rfft(rng.standard_normal(len(pcm), np.float32))
+        slope = rng.choice([0.0, 0.5, 0.8])
+        noise = np.fft.irfft(spectrum / np.maximum(np.arange(len(spectrum)), 40) ** slope, len(pcm))
+    power = np.square(noise).mean()
+    if power == 0:
+        return pcm
+    level = np.sqrt(np.square(pcm).mean() / power) * 10 ** (-rng.uniform(8, 30) / 20)
+    heard: Samples = (pcm + noise * level).astype(np.float32)
+    return heard
+
+
+_EFFECTS: Final[tuple[tuple[float, Callable[[Samples, np.random.Generator], Samples]], ...]] = (
+    (0.1, in_room),
+    (0.3, low_passed),
+)
+
+
+def masks(batch: int, bins: int, frames: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """SpecAugment (Park et al., 2019) for half of a batch: what of its features becomes silence.
+
+    (batch, bins, frames): up to 2 bands of up to 12 bins and one stretch of up to 200 ms each.
+    """
+    hidden = np.zeros((batch, bins, frames), np.bool_)
+    for index in np.flatnonzero(rng.random(batch) < 0.25):
+        for _ in range(2):
+            width = int(rng.integers(13))
+            low = int(rng.integers(bins - width))
+            hidden[index, low : low + width] = True
+        width = int(rng.integers(21))
+        start = int(rng.integers(frames - width))
+        hidden[index, :, start : start + width] = True
+    return hidden

@@ -1,0 +1,206 @@
+"""`python -m tools.train STAGE`: reads the options, runs the stage, prints what came of it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from gpu_worker.acoustic.load import load_model
+from gpu_worker.acoustic.whisper_ctc import WhisperCtc
+from gpu_worker.decoding import LanguageModelError
+from models.spec import ModelSpec, ModelSpecError
+from tools.train.align import Alignment, align
+from tools.train.dataset import Dataset, DatasetError, sha256_of
+from tools.train.evaluate import Decoding, evaluate
+from tools.train.export import export
+from tools.train.options import parser
+from tools.train.pack import pack, unpack
+from tools.train.prepare import Corpus, prepare
+from tools.train.readers import READERS, CorpusError, manifest
+from tools.train.recipe import Recipe, RecipeError
+from tools.train.run import Pace, run
+from tools.train.trainer import Trainer, load_checkpoint
+from tools.train.windows import WindowSampler
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one stage; 0, or 2 with one line on stderr where it cannot be done."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    options = parser().parse_args(arguments)
+    try:
+        _STAGES[options.stage](options, arguments)
+    except (CorpusError, DatasetError, RecipeError, ModelSpecError, LanguageModelError) as error:
+        print(f"tools.train {options.stage}: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _prepare(options: argparse.Namespace, _: list[str]) -> None:
+    corpora = [corpus(text) for text in options.corpus]
+    speeds = (1.0, *(options.speed or ()))
+    _print(prepare(corpora, options.output, speeds, options.longest))
+
+
+def _align(options: argparse.Namespace, arguments: list[str]) -> None:
+    device = _device(options)
+    spec, model = _model(options, device)
+    data = Dataset.load(options.data)
+    aligned = align(
+        model,
+        spec.vocabulary,
+        data,
+        options.output,
+        device,
+        options.minutes,
+        teacher=_weights_facts(options, spec),
+        command=_command(arguments),
+    )
+    _print({"clips": len(data.clips), "aligned": aligned})
+
+
+def _train(options: argparse.Namespace, arguments: list[str]) -> None:
+    device = _device(options)
+    spec, model = _model(options, device)
+    data = Dataset.load(options.data)
+    targets = Alignment.load(options.targets, data)
+    recipe = Recipe(**{field.name: getattr(options, field.name) for field in fields(Recipe)})
+    sampler = WindowSampler(data, targets, recipe.worst_score)
+    about = {
+        "data": data.summary,
+        "targets": targets.about,
+        "initial_weights": _weights_facts(options, spec),
+        "runs": [{"command": _command(arguments), "commit": _commit(), "device": _named(device)}],
+    }
+    trainer = Trainer(model, recipe, device, about)
+    pace = Pace(options.minutes, options.save_every, options.keep_every, options.workers)
+    run(trainer, sampler, options.output, pace, pinned=device.type == "cuda")
+
+
+def _evaluate(options: argparse.Namespace, arguments: list[str]) -> None:
+    device = _device(options)
+    spec, model = _model(options, device)
+    recordings = list(manifest(options.manifest))[:: options.every]
+    decoding = Decoding(options.beam, spec.language_model_path, options.alpha, options.beta)
+    accuracies = evaluate(spec, model.eval(), device, recordings, decoding, options.rates)
+    figures = [
+        {
+            "manifest": options.manifest.name,
+            "clips": len(recordings),
+            "rate_hz": accuracy.rate_hz,
+            "greedy_wer": accuracy.greedy.rate,
+            "beam_wer": accuracy.beam.rate,
+            "words": accuracy.beam.words,
+            "weights": _weights_facts(options, spec),
+            "command": _command(arguments),
+        }
+        for accuracy in accuracies
+    ]
+    if options.json is not None:
+        texts = [list(accuracy.texts) for accuracy in accuracies]
+        whole = {"figures": figures, "texts": texts}
+        options.json.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+    for figure in figures:
+        _print(figure)
+
+
+def _export(options: argparse.Namespace, _: list[str]) -> None:
+    results = []
+    for path in options.results:
+        results += json.loads(path.read_text(encoding="utf-8"))["figures"]
+    spec = ModelSpec.load(options.model)
+    provenance = export(options.checkpoint, spec, options.output, options.name, results)
+    _print({"weights_sha256": provenance["weights_sha256"], "steps": provenance["steps"]})
+
+
+def _pack(options: argparse.Namespace, _: list[str]) -> None:
+    for shard in pack(Dataset.load(options.source), options.output):
+        print(shard, f"{shard.stat().st_size / 2**20:.1f} MiB")
+
+
+def _unpack(options: argparse.Namespace, _: list[str]) -> None:
+    _print(unpack(options.source, options.output))
+
+
+_STAGES: Final[dict[str, Callable[[argparse.Namespace, list[str]], None]]] = {
+    "prepare": _prepare,
+    "align": _align,
+    "train": _train,
+    "evaluate": _evaluate,
+    "export": _export,
+    "pack": _pack,
+    "unpack": _unpack,
+}
+
+
+def corpus(text: str) -> Corpus:
+    """NAME=KIND:PATH.
+
+    Raises:
+        CorpusError: it is not that.
+    """
+    name, equals, rest = text.partition("=")
+    kind, colon, path = rest.partition(":")
+    if not (name and equals and colon and path) or kind not in READERS:
+        kinds = ", ".join(READERS)
+        raise CorpusError(f"--corpus must be NAME=KIND:PATH with KIND one of {kinds}, not {text}")
+    return Corpus(name, kind, Path(path))
+
+
+def _device(options: argparse.Namespace) -> torch.device:
+    if options.device == "cuda" and not torch.cuda.is_available():
+        raise RecipeError("--device cuda: this machine or this torch has no CUDA device")
+    torch.set_num_threads(options.threads)
+    return torch.device(options.device)
+
+
+def _model(options: argparse.Namespace, device: torch.device) -> tuple[ModelSpec, WhisperCtc]:
+    """The model directory's network, with the checkpoint's average if one is given."""
+    spec = ModelSpec.load(options.model)
+    model = load_model(spec, device)
+    if not isinstance(model, WhisperCtc):
+        raise RecipeError(f"{options.model}: only models of whisper-ctc can be trained")
+    if options.checkpoint is not None:
+        model.load_state_dict(load_checkpoint(options.checkpoint)["average"])
+    return spec, model
+
+
+def _weights_facts(options: argparse.Namespace, spec: ModelSpec) -> dict[str, str]:
+    """Which weights these are, by name and hash."""
+    assert spec.weights is not None
+    path = options.checkpoint or spec.directory / spec.weights
+    return {"name": spec.name, "file": path.name, "sha256": sha256_of(path)}
+
+
+def _command(arguments: list[str]) -> str:
+    return shlex.join(["python", "-m", "tools.train", *arguments])
+
+
+def _commit() -> str:
+    """The commit of this checkout, with "+" where files were changed; "" outside of git."""
+    folder = Path(__file__).parent
+    git = ["git", "-C", str(folder)]
+    try:
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, check=True)
+        changes = subprocess.run(
+            [*git, "status", "--porcelain", "--", "."], capture_output=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return commit.stdout.decode().strip() + ("+" if changes.stdout else "")
+
+
+def _named(device: torch.device) -> str:
+    return torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
+
+
+def _print(facts: dict[str, Any]) -> None:
+    print(json.dumps(facts, indent=1))

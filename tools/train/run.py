@@ -1,0 +1,87 @@
+"""Stage 3, the loop: batches in, checkpoints and a log out, within steps and minutes.
+
+    checkpoint.pt      the newest; the run goes on from it if it is there
+    step-000500.pt     kept for comparison, one in `keep_every` steps
+    log.jsonl          a line per `save_every` steps: step, loss, validation loss, seconds
+
+Bounded by the recipe's steps; with `minutes` it stops earlier, at a checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tqdm import tqdm
+
+from tools.train.batches import Batches, loader, validation_batch
+from tools.train.trainer import Trainer
+from tools.train.windows import WindowSampler
+
+CHECKPOINT_FILE: Final = "checkpoint.pt"
+LOG_FILE: Final = "log.jsonl"
+_VALIDATION_BATCHES: Final = 4
+_VALIDATION_WINDOWS: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long to run, how often to save and to keep, how many processes prepare batches."""
+
+    minutes: float | None = None
+    save_every: int = 100
+    keep_every: int = 1000
+    workers: int = 0
+
+
+def run(
+    trainer: Trainer, sampler: WindowSampler, output: Path, pace: Pace, *, pinned: bool
+) -> None:
+    """Trains until the recipe's steps are done or the time is up, resuming what is in ``output``.
+
+    Raises:
+        RecipeError: ``output`` holds the checkpoint of another recipe or other data.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    checkpoint = output / CHECKPOINT_FILE
+    if checkpoint.exists():
+        trainer.resume(checkpoint)
+    validation = [
+        validation_batch(sampler, number, _VALIDATION_WINDOWS)
+        for number in range(_VALIDATION_BATCHES if sampler.validation else 0)
+    ]
+    started_s = time.monotonic()
+    losses: list[float] = []
+    batches = Batches(sampler, trainer.recipe)
+    with tqdm(total=trainer.recipe.steps, initial=trainer.step, unit="step", desc="train") as bar:
+        for batch in loader(batches, trainer.step, pace.workers, pinned):
+            progress = trainer.advance(batch)
+            losses.append(progress.loss)
+            bar.update()
+            bar.set_postfix(loss=f"{progress.loss:.3f}", refresh=False)
+            if trainer.step % pace.save_every and trainer.step < trainer.recipe.steps:
+                continue
+            elapsed_s = time.monotonic() - started_s
+            _checkpoint(trainer, output, pace)
+            line = {
+                "step": trainer.step,
+                "loss": round(sum(losses) / len(losses), 5),
+                "validation_loss": round(trainer.validate(validation), 5) if validation else None,
+                "seconds": round(elapsed_s, 1),
+            }
+            losses.clear()
+            with (output / LOG_FILE).open("a", encoding="utf-8") as log:
+                log.write(json.dumps(line) + "\n")
+            tqdm.write(json.dumps(line))
+            if pace.minutes is not None and elapsed_s >= 60 * pace.minutes:
+                break
+
+
+def _checkpoint(trainer: Trainer, output: Path, pace: Pace) -> None:
+    trainer.save(output / CHECKPOINT_FILE)
+    if trainer.step % pace.keep_every == 0:
+        shutil.copyfile(output / CHECKPOINT_FILE, output / f"step-{trainer.step:06}.pt")

@@ -1,0 +1,170 @@
+"""Stage 3, the step: a model, its average and its optimiser, and what they are resumed from.
+
+The loss is CTC's (Graves et al., 2006) on the part of each window whose text is known, per letter.
+Cross-entropy against each frame's own target was tried first and lost (docs/TRAINING.md). On CUDA
+the network runs in bfloat16, loss and optimiser in float32. What is kept in the end is the average:
+an exponential moving average of the weights over the steps (Polyak and Juditsky, 1992).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the field's name for it
+
+from gpu_worker.acoustic.features import HOP_SAMPLES, SILENCE
+from gpu_worker.acoustic.whisper_ctc import WhisperCtc
+from tools.train.batches import Batch
+from tools.train.network import all_logits
+from tools.train.recipe import Recipe, RecipeError
+
+BETAS: Final = (0.9, 0.98)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One step: its number, its loss in nats per letter, the gradient's norm before clipping."""
+
+    step: int
+    loss: float
+    gradient_norm: float
+
+
+class Trainer:
+    """Advances one model. ``about`` is kept in checkpoints: where data and weights came from."""
+
+    def __init__(
+        self, model: WhisperCtc, recipe: Recipe, device: torch.device, about: dict[str, Any]
+    ) -> None:
+        self.model = model.to(device).train()
+        self.recipe = recipe
+        self.about = about
+        self.step = 0
+        self._device = device
+        freeze(model, recipe.frozen_layers)
+        self._optimiser = torch.optim.AdamW(_groups(model, recipe), betas=BETAS)
+        self.average = {name: value.clone() for name, value in model.state_dict().items()}
+
+    def advance(self, batch: Batch) -> Progress:
+        """One step on batch number ``step``."""
+        factor = self.recipe.rate_factor(self.step)
+        for group in self._optimiser.param_groups:
+            group["lr"] = group["peak_lr"] * factor
+        loss = self._loss(batch.to(self._device))
+        torch.autograd.backward(loss)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
+        self._optimiser.step()
+        self._optimiser.zero_grad(set_to_none=True)
+        self.step += 1
+        self._follow()
+        return Progress(self.step, float(loss.detach()), float(norm))
+
+    def validate(self, batches: list[Batch]) -> float:
+        """The average's mean loss on these batches."""
+        own = {name: value.clone() for name, value in self.model.state_dict().items()}
+        self.model.load_state_dict(self.average)
+        with torch.no_grad():
+            losses = [float(self._loss(batch.to(self._device))) for batch in batches]
+        self.model.load_state_dict(own)
+        return sum(losses) / len(losses)
+
+    def save(self, path: Path) -> None:
+        """Writes a checkpoint, whole or not at all."""
+        state = {
+            "step": self.step,
+            "recipe": asdict(self.recipe),
+            "about": self.about,
+            "model": self.model.state_dict(),
+            "average": self.average,
+            "optimiser": self._optimiser.state_dict(),
+        }
+        part = path.with_suffix(".part")
+        torch.save(state, part)
+        os.replace(part, path)
+
+    def resume(self, path: Path) -> None:
+        """Goes on where the checkpoint was written, on any device.
+
+        Raises:
+            RecipeError: the checkpoint was made with another recipe, data or targets.
+        """
+        state = load_checkpoint(path)
+        self.recipe.check_resumes(Recipe(**state["recipe"]))
+        for name in ("data", "targets"):
+            if state["about"].get(name) != self.about.get(name):
+                raise RecipeError(f"{path} was trained on other {name}: use another output folder")
+        self.model.load_state_dict(state["model"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self.average = {name: t.to(self._device) for name, t in state["average"].items()}
+        self.step = state["step"]
+        self.about = {**self.about, "runs": state["about"].get("runs", []) + self.about["runs"]}
+
+    def _loss(self, batch: Batch) -> torch.Tensor:
+        with torch.no_grad():
+            mel = self._features(batch)
+        on_cuda = self._device.type == "cuda"
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=on_cuda):
+            logits = all_logits(self.model, mel)
+        log_probs = logits.float().log_softmax(-1)
+        index = batch.first[:, None] + torch.arange(log_probs.shape[1], device=self._device)
+        index = index.clamp(max=log_probs.shape[1] - 1)[..., None]
+        known = log_probs.gather(1, index.expand_as(log_probs)).transpose(0, 1)
+        losses = F.ctc_loss(
+            known, batch.tokens, batch.frames, batch.lengths, reduction="none", zero_infinity=True
+        )
+        return losses.sum() / batch.lengths.sum().clamp(min=1)
+
+    def _features(self, batch: Batch) -> torch.Tensor:
+        """As `WhisperCtc.masked_features`, for windows of any length, and with masks."""
+        mel: torch.Tensor = self.model.features(batch.pcm)
+        begin, end = ((batch.span - self.model.margin_samples) // HOP_SAMPLES).unbind(1)
+        index = torch.arange(mel.shape[-1], device=mel.device)
+        outside = (index < begin[:, None]) | (index >= end[:, None])
+        return mel.masked_fill(outside[:, None] | batch.hidden, SILENCE)
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Moves the average; quickly in the first steps, so that it forgets where it began."""
+        keep = min(self.recipe.average, (1 + self.step) / (10 + self.step))
+        for name, value in self.model.state_dict().items():
+            self.average[name].lerp_(value, 1 - keep)
+
+
+def freeze(model: WhisperCtc, layers: int) -> None:
+    """Leaves the convolutions and so many lower layers of the encoder as they are; 0: nothing.
+
+    No gradient passes through them, which saves their backward pass.
+    """
+    encoder = model.encoder
+    frozen = [encoder.c1, encoder.c2, *encoder.layers[:layers]] if layers else []
+    for part in frozen:
+        part.requires_grad_(False)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint's contents, on the CPU.
+
+    Raises:
+        RecipeError: the file is not one.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise RecipeError(f"{path} is not a checkpoint of this recipe: {error!s:.200}") from error
+    return state
+
+
+def _groups(model: WhisperCtc, recipe: Recipe) -> list[dict[str, Any]]:
+    """Parameter groups: two rates, and no weight decay on biases and norms."""
+    groups = []
+    for part, rate in ((model.encoder, recipe.encoder_rate), (model.head, recipe.head_rate)):
+        own = [p for p in part.parameters() if p.requires_grad]
+        for is_matrix, decay in ((True, recipe.weight_decay), (False, 0.0)):
+            chosen = [p for p in own if (p.dim() > 1) == is_matrix]
+            if chosen:
+                groups.append({"params": chosen, "peak_lr": rate, "weight_decay": decay})
+    return groups
