@@ -31,6 +31,14 @@ def quick_speech_server() -> Iterator[ServerProcess]:
 
 
 @pytest.fixture(scope="session")
+def one_pass_speech_server() -> Iterator[ServerProcess]:
+    """With INTERMED_PARTIALS, and no second pass."""
+    flags = ("--intermed-partials", "--second-pass", "off")
+    with ServerProcess("--beam-size", "100", "--slots", FEW_SLOTS, *flags) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def echo_server() -> Iterator[ServerProcess]:
     """A model that spells: texts are exact. See `spelling`."""
     with ServerProcess(*echo_flags()) as server:
