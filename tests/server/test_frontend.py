@@ -86,6 +86,7 @@ def service() -> Iterator[Service]:
 
 
 def test_the_slots_are_shared_by_all_frontends(service: Service) -> None:
+    before = service.connections()
     clients = [Client(service.url) for _ in range(SLOTS)]
     assert refusal(service.url, "/").status == 503
     for number, client in enumerate(clients):
@@ -93,6 +94,7 @@ def test_the_slots_are_shared_by_all_frontends(service: Service) -> None:
     for number, client in enumerate(clients):
         assert client.done()["text"] == "abc"[number]
         client.close()
+    wait_until(lambda: service.connections() == before, "all sockets are closed")
 
 
 def test_a_frontend_that_is_killed_loses_its_own_clients_alone(service: Service) -> None:
@@ -111,6 +113,7 @@ def test_a_frontend_that_is_killed_loses_its_own_clients_alone(service: Service)
     assert {client.done()["text"] for client in clients} == {"all slots"}
     for client in clients:
         client.close()
+    wait_until(lambda: service.connections() == before, "all sockets are closed")
 
 
 def test_a_frontend_that_is_told_to_stop_finalises_first(service: Service) -> None:
