@@ -1,11 +1,11 @@
 """What a list of phrases does for words that the language model lacks: recognised before and after.
 
-    python -m bench.phrases [--manifest FILE --clips 100] [--probability 0.0001]
+    python -m bench.phrases MANIFEST.jsonl [--clips 108] [--rarest 60] [--others WORDS.txt]
 
-takes the stored utterances of tests/data (or the clips of a manifest), picks the words of their
-transcripts that the bundled language model does not know or finds rarest, builds a model with those
-as phrases, as `realtime-engine lm build --base --phrases` does, and decodes with either. A word
-counts as recognised where the text of its utterance holds it as often as the transcript does; a
+picks the words of the transcripts that the bundled language model does not know or finds rarest,
+builds a model with those as phrases, as `realtime-engine lm build --base --phrases` does, and
+decodes with either, both passes. `--others` adds words that nobody says, one a line. A word counts
+as recognised where the text of its utterance holds it as often as the transcript does; a listed
 word that is made up elsewhere is counted too. Needs KenLM's programs.
 """
 
@@ -21,63 +21,69 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.clip_log_probs import spoken_clips
-from bench.decoder import LOG_PROBS, VOCABULARY, load_clips
-from gpu_worker.decoder import ALPHA, BETA
-from gpu_worker.decoding import BeamSearch, LanguageModel
+from gpu_worker.decoder import ALPHA, BETA, taught_words
+from gpu_worker.decoding import BeamSearch, LanguageModel, Vocabulary
+from gpu_worker.decoding.confidence import UNCALIBRATED
+from gpu_worker.second_pass.rescoring import N_BEST, Rescorer
+from gpu_worker.second_pass.whisper import CPU, Whisper
 from models import BUNDLED_MODEL
 from models.spec import ModelSpec
+from shm.heard import Heard
 from spoken_form import to_spoken
 from tools.lm.build import BINARY_FILE, Recipe, build, load_model
 from tools.lm.ngrams import NgramModel
-from tools.loadtest.wer import WordErrors, count_word_errors
+from tools.loadtest.wer import count_word_errors
 
 BEAM_SIZE: Final = 100
 BASE: Final = BUNDLED_MODEL / BINARY_FILE
 
 
 class Clip(NamedTuple):
-    """What was said, in spoken form, and (frames, vocabulary) of what was heard."""
+    """What was said, in spoken form, its (frames, vocabulary), and what the second pass heard."""
 
     text: str
     log_probs: NDArray[np.float32]
+    heard: list[Heard]
 
 
-class Outcome(NamedTuple):
-    """Rare words in the right place, those made up elsewhere, and errors over all words."""
+class Texts(NamedTuple):
+    """What either pass makes of the clips."""
 
-    recognised: int
-    made_up: int
-    errors: WordErrors
+    first_pass: list[str]
+    finals: list[str]
 
 
 def main() -> None:
     """Prints the rare words and, without and with them as phrases, how many are recognised."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--manifest", type=Path, help="JSON lines with audio, text and speaker")
-    parser.add_argument("--clips", type=int, default=110, help="how many utterances")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("manifest", type=Path, help="JSON lines with audio, text and speaker")
+    parser.add_argument("--clips", type=int, default=108)
     parser.add_argument("--rarest", type=int, default=60, help="how many words become phrases")
+    parser.add_argument("--others", type=Path, help="a file of words to list beside them")
     parser.add_argument("--probability", type=float, default=1e-4, help="of each phrase")
     options = parser.parse_args()
-    clips = from_manifest(options.manifest, options.clips) if options.manifest else stored()
-    clips = clips[: options.clips]
+    spec = ModelSpec.load(BUNDLED_MODEL)
+    clips = hear(spec, options.manifest, options.clips)
     words = rarest_words(load_model(BASE), clips, options.rarest)
+    others = options.others.read_text(encoding="utf-8").split() if options.others else []
+    listed = sorted({*words, *others})
     spoken = sum(clip.text.split().count(word) for clip in clips for word in words)
-    print(f"{len(clips)} utterances; {len(words)} words as phrases, {spoken} times spoken:")
+    print(f"{len(clips)} clips; {len(words)} words of theirs, {spoken} times spoken:")
     print(" ".join(words))
-    report("without phrases", decode(BASE, clips), clips, words)
+    report("without phrases", decode(spec, BASE, clips), clips, words, listed)
     with tempfile.TemporaryDirectory() as scratch:
         directory = Path(scratch)
-        listed = directory / "phrases.txt"
-        listed.write_text("".join(f"{word}\n" for word in words), encoding="utf-8")
+        phrases = directory / "phrases.txt"
+        phrases.write_text("".join(f"{word}\n" for word in listed), encoding="utf-8")
         recipe = Recipe(
             output=directory,
             base=BASE,
-            phrases=listed,
+            phrases=phrases,
             phrase_probability=options.probability,
         )
         for line in build(recipe):
             print(line)
-        report("with phrases", decode(directory / BINARY_FILE, clips), clips, words)
+        report("with phrases", decode(spec, directory / BINARY_FILE, clips), clips, words, listed)
 
 
 def rarest_words(model: NgramModel, clips: list[Clip], count: int) -> list[str]:
@@ -90,50 +96,48 @@ def rarest_words(model: NgramModel, clips: list[Clip], count: int) -> list[str]:
     return sorted(log10, key=lambda word: (log10[word], word))[:count]
 
 
-def decode(path: Path, clips: list[Clip]) -> list[str]:
-    """The texts that a decoder process would give."""
-    search = BeamSearch(VOCABULARY, BEAM_SIZE, LanguageModel.load(path, ALPHA, BETA))
-    texts = []
+def decode(spec: ModelSpec, path: Path, clips: list[Clip]) -> Texts:
+    """The texts that a decoder process with this language model would give."""
+    vocabulary = Vocabulary(spec.vocabulary, spec.blank)
+    language_model = LanguageModel.load(path, ALPHA, BETA)
+    search = BeamSearch(vocabulary, BEAM_SIZE, language_model)
+    taught = taught_words(spec, language_model)
+    rescorer = Rescorer(vocabulary, language_model, UNCALIBRATED, taught)
+    texts = Texts([], [])
     for clip in clips:
         search.reset()
         search.advance(clip.log_probs)
-        texts.append(search.final().text)
+        first_pass, n_best = search.final(), search.n_best(N_BEST)
+        final = rescorer.rescored(clip.log_probs, clip.heard, first_pass, n_best)
+        texts.first_pass.append(first_pass.text)
+        texts.finals.append(final.text)
     return texts
 
 
-def outcome(texts: list[str], clips: list[Clip], words: list[str]) -> Outcome:
-    """Compares texts with transcripts."""
-    recognised = made_up = 0
-    for text, clip in zip(texts, clips, strict=True):
-        heard, said = Counter(text.split()), Counter(clip.text.split())
-        recognised += sum(min(heard[word], said[word]) for word in words)
-        made_up += sum(max(heard[word] - said[word], 0) for word in words)
-    pairs = zip((clip.text for clip in clips), texts, strict=True)
-    return Outcome(recognised, made_up, count_word_errors(pairs))
+def report(name: str, texts: Texts, clips: list[Clip], words: list[str], listed: list[str]) -> None:
+    """Prints a line for either pass."""
+    for kind, found in (("first pass", texts.first_pass), ("finals", texts.finals)):
+        recognised = made_up = 0
+        for text, clip in zip(found, clips, strict=True):
+            heard, said = Counter(text.split()), Counter(clip.text.split())
+            recognised += sum(min(heard[word], said[word]) for word in words)
+            made_up += sum(max(heard[word] - said[word], 0) for word in listed)
+        errors = count_word_errors((c.text, text) for c, text in zip(clips, found, strict=True))
+        print(
+            f"{name + ', ' + kind:<28} recognised {recognised:3}, made up {made_up:3}, "
+            f"word error rate {100 * (errors.rate or 0):.2f}% ({errors.errors} of {errors.words})",
+            flush=True,
+        )
 
 
-def report(name: str, texts: list[str], clips: list[Clip], words: list[str]) -> None:
-    """Prints one line."""
-    recognised, made_up, errors = outcome(texts, clips, words)
-    print(
-        f"{name:<16} recognised {recognised:3}, made up {made_up}, "
-        f"word error rate {100 * (errors.rate or 0):.2f}% ({errors.errors} of {errors.words})",
-        flush=True,
-    )
-
-
-def stored() -> list[Clip]:
-    """The utterances of tests/data/log_probs_dev.npz."""
-    with np.load(LOG_PROBS) as file:
-        texts = [to_spoken(str(text).lower()) for text in file["texts"]]
-    return [Clip(*pair) for pair in zip(texts, load_clips(), strict=True)]
-
-
-def from_manifest(manifest: Path, count: int) -> list[Clip]:
-    """Clips through the bundled acoustic model."""
-    spec = ModelSpec.load(BUNDLED_MODEL)
-    clips = spoken_clips(manifest, spec, count)
-    return [Clip(to_spoken(clip.text.lower()), clip.log_probs) for clip in clips]
+def hear(spec: ModelSpec, manifest: Path, count: int) -> list[Clip]:
+    """Clips through the bundled acoustic model and the second pass."""
+    assert spec.second_pass_path is not None
+    whisper = Whisper(spec.second_pass_path, CPU, threads=1)
+    return [
+        Clip(to_spoken(clip.text.lower()), clip.log_probs, list(whisper.hear([clip.samples])[0]))
+        for clip in spoken_clips(manifest, spec, count)
+    ]
 
 
 if __name__ == "__main__":

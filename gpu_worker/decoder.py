@@ -26,6 +26,7 @@ from gpu_worker.decoding import (
 from gpu_worker.decoding.unigrams import find_words
 from gpu_worker.partials import INTERMED_PARTIAL_MS, PARTIAL_MS, PartialSchedule
 from gpu_worker.second_pass.rescoring import Rescorer
+from gpu_worker.second_pass.taught_words import TaughtWords
 from gpu_worker.slot_decoder import SecondPass, SlotDecoder
 from models.spec import ModelSpec, ModelSpecError
 from shm.child import ROUND_TIMEOUT_MS, Child, run_child
@@ -76,7 +77,7 @@ def _build(child: Child, settings: DecoderSettings) -> list[SlotDecoder]:
     make_search = _search_factory(vocabulary, language_model, calibration, settings)
     second_pass = None
     if settings.second_pass:
-        taught = _taught_words(spec, language_model)
+        taught = taught_words(spec, language_model)
         rescorer = Rescorer(vocabulary, language_model, calibration, taught)
         second_pass = SecondPass(rescorer, partials=not settings.intermed_partials)
     interval_ms = INTERMED_PARTIAL_MS if settings.intermed_partials else PARTIAL_MS
@@ -93,12 +94,12 @@ def _build(child: Child, settings: DecoderSettings) -> list[SlotDecoder]:
     ]
 
 
-def _taught_words(spec: ModelSpec, language_model: LanguageModel | None) -> frozenset[str]:
+def taught_words(spec: ModelSpec, language_model: LanguageModel | None) -> TaughtWords:
     """What the language model knows and the bundled one does not."""
     bundled = spec.language_model_path
     if language_model is None or bundled is None:
-        return frozenset()
-    return language_model.words.difference(find_words(bundled, None))
+        return TaughtWords()
+    return TaughtWords(language_model.words.difference(find_words(bundled, None)))
 
 
 def _search_factory(

@@ -1,14 +1,14 @@
 """From what the second pass heard to the words that are shown: the decoder's part of it.
 
-Chooses the text (`choice`), finds each word's time by aligning it to the CTC log-probabilities, and
-its confidence from those and the first pass's n-best texts. A pure function of all of these, so a
-replay gives the same final.
+Chooses the text (`choice`), puts in words that the operator taught (`taught_words`), finds each
+word's time by aligning it to the CTC log-probabilities, and its confidence from those and the first
+pass's n-best texts. A pure function of all of these, so a replay gives the same final.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -32,12 +32,14 @@ from gpu_worker.decoding import (
     word_shares,
 )
 from gpu_worker.second_pass.choice import choose
+from gpu_worker.second_pass.taught_words import TaughtWords
 from shm.heard import Heard
 
 N_BEST: Final = 20
 """How many texts of the first pass a word's confidence is held against."""
 LEAST_SHARE: Final = 1e-4
 """Less of the hypotheses' weight says no more against a word."""
+NOTHING_TAUGHT: Final = TaughtWords()
 
 
 class Rescorer:
@@ -48,7 +50,7 @@ class Rescorer:
         vocabulary: Vocabulary,
         language_model: LanguageModel | None,
         calibration: Calibration,
-        taught: Set[str] = frozenset(),
+        taught: TaughtWords = NOTHING_TAUGHT,
     ) -> None:
         """``taught`` are the words that only the operator's language model knows."""
         self._aligner = Aligner(vocabulary)
@@ -65,7 +67,8 @@ class Rescorer:
     ) -> FrameHypothesis:
         """The best of what both passes heard; ``log_probs`` (frames, vocabulary) of the segment."""
         scores = _Scores(self._aligner, log_probs, self._language_model)
-        text = choose(heard, first_pass.text, self._taught, scores)
+        chosen = choose(heard, first_pass.text, scores)
+        text = self._taught.corrected(chosen, first_pass.text, scores)
         try:
             aligned = self._aligner.align(log_probs, text)
         except AlignmentError:

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from gpu_worker.second_pass.choice import CTC_WEIGHT, LANGUAGE_WEIGHT, WORD_BONUS, choose
 from shm.heard import Heard
 
-NOBODY: frozenset[str] = frozenset()
-
 
 class Said:
     """`Scores` for an utterance of known words: each that is there lifts CTC, any other costs.
@@ -59,35 +57,35 @@ class Indifferent:
 
 def test_what_runs_on_is_cut_where_ctc_is_best() -> None:
     heard = [Heard("come in and then and then and then", -2.0)]
-    assert choose(heard, "comin", NOBODY, Said("come in")) == "come in"
+    assert choose(heard, "comin", Said("come in")) == "come in"
 
 
 def test_what_is_supported_to_its_end_is_not_cut() -> None:
-    assert choose([Heard("come in now", -2.0)], "", NOBODY, Said("come in now")) == "come in now"
+    assert choose([Heard("come in now", -2.0)], "", Said("come in now")) == "come in now"
 
 
 def test_a_supported_text_wins_over_a_likelier_one() -> None:
     heard = [Heard("comb in", -1.0), Heard("come in", -1.5)]
-    assert choose(heard, "comin", NOBODY, Said("come in")) == "come in"
+    assert choose(heard, "comin", Said("come in")) == "come in"
 
 
 def test_a_much_likelier_text_wins_over_weak_support() -> None:
     """CTC is a witness, not the judge: its word counts for `CTC_WEIGHT`."""
     heard = [Heard("a great deal", -1.0), Heard("a grade deal", -9.0)]
     scores = Said("a grade deal", costs=-0.5, silence_costs=1.0)
-    assert choose(heard, "a grade deal", NOBODY, scores) == "a great deal"
+    assert choose(heard, "a grade deal", scores) == "a great deal"
 
 
 @pytest.mark.parametrize(("better", "worse"), [("a_b", "c_d"), ("c_d", "a_b")])
 def test_the_language_model_breaks_ties(better: str, worse: str) -> None:
     heard = [Heard("a b", -1.0), Heard("c d", -1.0)]
     scores = Indifferent(**{better: -3.0, worse: -4.0})
-    assert choose(heard, "x", NOBODY, scores) == better.replace("_", " ")
+    assert choose(heard, "x", scores) == better.replace("_", " ")
 
 
 def test_between_equals_the_first_wins() -> None:
     heard = [Heard("a b", -1.0), Heard("c d", -1.0)]
-    assert choose(heard, "x", NOBODY, Indifferent()) == "a b"
+    assert choose(heard, "x", Indifferent()) == "a b"
 
 
 def test_words_are_not_dropped_for_their_price() -> None:
@@ -95,60 +93,17 @@ def test_words_are_not_dropped_for_their_price() -> None:
     heard = [Heard("a", -1.0), Heard("a b", -1.2)]
     assert WORD_BONUS > 0.2
     scores = Indifferent(a=-2.0, a_b=-2.0 - (WORD_BONUS - 0.2) / LANGUAGE_WEIGHT)
-    assert choose(heard, "x", NOBODY, scores) == "a b"
+    assert choose(heard, "x", scores) == "a b"
 
 
 def test_nothing_heard_leaves_the_first_pass() -> None:
-    assert choose([], "what it was", NOBODY, Said("what it was")) == "what it was"
+    assert choose([], "what it was", Said("what it was")) == "what it was"
 
 
 def test_what_nothing_supports_is_empty() -> None:
     """An attention model invents text on noise."""
     heard = [Heard("thank you for watching", -3.0), Heard("you", -4.0)]
-    assert choose(heard, "er", NOBODY, Said("")) == ""
-
-
-# -- words that the operator taught
-
-
-TAUGHT = frozenset({"memnon"})
-
-
-class Lenient(Said):
-    """Counts the words that are there, in whatever place."""
-
-    def prefixes(self, text: str) -> NDArray[np.float64]:
-        words = text.split()
-        fits = [1.0 if word in self._words else 0.0 for word in words]
-        return np.concatenate([[0.0], np.cumsum(fits) + 0.01 * np.arange(1, len(words) + 1)])
-
-
-def test_a_taught_word_comes_from_the_first_pass() -> None:
-    """And nothing else does."""
-    right = "the vigilance of memnon the bishop"
-    heard = [Heard("the vigilance of men on the bishop", -2.0)]
-    first_pass = "a vigilance of memnon the bishop"
-    assert choose(heard, first_pass, TAUGHT, Lenient(right)) == right
-    assert choose(heard, first_pass, NOBODY, Lenient(right)) == heard[0].text
-
-
-def test_a_taught_word_without_support_is_not_put_in() -> None:
-    heard = [Heard("the vigilance of men", -2.0)]
-    said = Said("the vigilance of men")
-    assert choose(heard, "the vigilance of memnon", TAUGHT, said) == "the vigilance of men"
-
-
-def test_a_taught_word_that_both_heard_changes_nothing_else() -> None:
-    heard = [Heard("now memnon came", -2.0)]
-    said = Said("now memnon came")
-    assert choose(heard, "nor memnon cane", TAUGHT, said) == "now memnon came"
-
-
-def test_several_taught_words_each_in_their_place() -> None:
-    taught = frozenset({"memnon", "tait"})
-    heard = [Heard("tate saw men on today", -2.0)]
-    right = "tait saw memnon today"
-    assert choose(heard, "tait saw memnon today", taught, Lenient(right)) == right
+    assert choose(heard, "er", Said("")) == ""
 
 
 # -- whatever is heard
@@ -161,7 +116,7 @@ HEARD = st.lists(st.builds(Heard, WORDS.filter(bool), st.floats(-60, 0)), max_si
 def test_the_choice_is_the_beginning_of_what_somebody_heard(
     heard: list[Heard], first_pass: str, said: str
 ) -> None:
-    found = choose(heard, first_pass, NOBODY, Said(said)).split()
+    found = choose(heard, first_pass, Said(said)).split()
     if heard:
         assert any(hypothesis.text.split()[: len(found)] == found for hypothesis in heard)
     else:
@@ -174,7 +129,7 @@ def test_the_choice_is_that_of_the_scores_alone(
 ) -> None:
     """No other score of what was heard, cut where CTC is best, is higher than the chosen one's."""
     scores = Said(said)
-    found = choose(heard, first_pass, NOBODY, scores)
+    found = choose(heard, first_pass, scores)
     rated: dict[str, float] = {}
     for hypothesis in heard:
         prefixes = scores.prefixes(hypothesis.text)
@@ -184,12 +139,3 @@ def test_the_choice_is_that_of_the_scores_alone(
         rated[text] = max(rated.get(text, -np.inf), score)
     if rated:
         assert rated[found] == max(rated.values())
-
-
-@given(heard=HEARD, first_pass=WORDS, said=WORDS, taught=st.frozensets(st.sampled_from("ab")))
-def test_only_words_that_somebody_heard(
-    heard: list[Heard], first_pass: str, said: str, taught: frozenset[str]
-) -> None:
-    found = choose(heard, first_pass, taught, Said(said)).split()
-    known = {word for hypothesis in heard for word in hypothesis.text.split()}
-    assert set(found) <= known | set(first_pass.split())

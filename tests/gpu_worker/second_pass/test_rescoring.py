@@ -17,6 +17,7 @@ from gpu_worker.decoding import (
     Vocabulary,
 )
 from gpu_worker.second_pass.rescoring import Rescorer
+from gpu_worker.second_pass.taught_words import TaughtWords
 from shm.heard import Heard
 from tests.gpu_worker.second_pass.asking import VOCABULARY, rescorer
 from tests.gpu_worker.test_slot_decoder import log_probs_of
@@ -98,7 +99,7 @@ def test_the_language_model_decides_between_equals(arpa: Path) -> None:
 
 
 def test_a_taught_word_is_kept() -> None:
-    taught = Rescorer(VOCABULARY, None, Calibration(), frozenset({"cd"}))
+    taught = Rescorer(VOCABULARY, None, Calibration(), TaughtWords({"cd"}))
     log_probs = log_probs_of("ab cd")
     assert taught.rescored(log_probs, [Heard("ab cb", -1.0)], FIRST, N_BEST).text == "ab cd"
     assert rescored("ab cd", "ab cb").text == "ab cb"
