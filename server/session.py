@@ -39,7 +39,7 @@ class Slot(Protocol):
     """What a session needs of its slot; see `shm.frontend_slot.FrontendSlot`."""
 
     @property
-    def free_samples(self) -> int: ...
+    def wanted_samples(self) -> int: ...
     @property
     def free_marks(self) -> int: ...
     def write_audio(self, samples: NDArray[np.int16]) -> None: ...
@@ -171,7 +171,7 @@ class Session:
     def _fits(self, item: NDArray[np.int16] | Mark) -> bool:
         if isinstance(item, Mark):
             return self._slot.free_marks > 0
-        return item.shape[0] <= self._slot.free_samples
+        return item.shape[0] <= self._slot.wanted_samples
 
     def _hand_over(self, item: NDArray[np.int16] | Mark) -> None:
         if isinstance(item, Mark):

@@ -25,6 +25,9 @@ WATCH_S: Final = 0.05
 DRAIN_TIMEOUT_S: Final = 10
 BACKLOG: Final = 1024
 """Connections that wait to be accepted; the kernel may lower it."""
+RECEIVE_BUFFER_BYTES: Final = 65_536
+"""Of each connection, in the kernel, which would let it grow to minutes of audio: see
+`shm.frontend_slot.MOST_AHEAD_S`."""
 
 log = logging.getLogger("realtime_engine.supervisor")
 
@@ -104,6 +107,7 @@ def bind(config: ServeConfig) -> socket.socket:
         raise ServeError(f"--host {config.host} is no address of this machine ({error})") from error
     listener = socket.socket(family, kind, protocol)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
     try:
         listener.bind(address)
     except OSError as error:

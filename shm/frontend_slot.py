@@ -8,12 +8,19 @@ slot's frontend line, so every word keeps one writer.
 from __future__ import annotations
 
 import fcntl
+from typing import Final
 
 from shm import layout
 from shm.audio_ring import Samples, copy_in
 from shm.doorbells import Doorbells
 from shm.outbox import OutboxRecord, read_outbox
 from shm.plane import Plane
+
+MOST_AHEAD_S: Final = 10
+"""Audio that may lie in a slot before the worker has computed it. A client's pings wait behind its
+audio: one that sends a file as fast as it can must not wait so long that it gives up."""
+MOST_AHEAD_CHUNKS: Final = 4
+"""At least so much in any case: a chunk is computed when its look-ahead is there."""
 
 
 class SlotPool:
@@ -85,9 +92,11 @@ class FrontendSlot:
         "_mark_head",
         "_marks",
         "_marks_answered",
+        "_most_ahead",
         "_outbox_tail",
         "_plane",
         "_ring",
+        "_worker_line",
         "epoch",
         "slot",
     )
@@ -98,6 +107,11 @@ class FrontendSlot:
         self._bell = bells.worker_of(slot)
         self._line = plane.line(plane.layout.frontend_line(slot))
         self._decoder_line = plane.line(plane.layout.decoder_line(slot))
+        self._worker_line = plane.line(plane.layout.worker_line(slot))
+        geometry = plane.geometry
+        self._most_ahead = max(
+            MOST_AHEAD_S * geometry.sample_rate_hz, MOST_AHEAD_CHUNKS * geometry.chunk_samples
+        )
         self._marks = plane.words(plane.layout.mark_ring(slot), layout.MARK_RECORDS)
         self._ring = plane.audio_ring(slot)
         self._audio_head = self._base_sample = self._line[layout.SLOT_AUDIO_HEAD]
@@ -127,6 +141,14 @@ class FrontendSlot:
         """Room in the ring. It counts from the commit: what a restart would replay stays."""
         commit = max(self._base_sample, self._decoder_line[layout.SLOT_AUDIO_COMMIT])
         return self._plane.geometry.ring_samples - (self._audio_head - commit)
+
+    @property
+    def wanted_samples(self) -> int:
+        """How much audio to write now, 0 or less for none: what the ring has room for, and the
+        worker is not too far behind to compute soon.
+        """
+        position = max(self._base_sample, self._worker_line[layout.SLOT_POSITION_SAMPLES])
+        return min(self.free_samples, self._most_ahead - (self._audio_head - position))
 
     @property
     def free_marks(self) -> int:

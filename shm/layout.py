@@ -137,7 +137,7 @@ SLOT_OUTBOX_TAIL: Final = 6  # outbox records consumed
 
 # Words of a slot's worker line.
 SLOT_EMISSION_HEAD: Final = 0  # emission records written
-SLOT_POSITION_SAMPLES: Final = 1  # audio turned into emissions, for the inspector
+SLOT_POSITION_SAMPLES: Final = 1  # audio turned into emissions
 
 # Words of a slot's decoder line.
 SLOT_AUDIO_COMMIT: Final = 0  # samples before it are never needed again

@@ -62,6 +62,7 @@ async def hear(
             compression=None,
             proxy=None,
             close_timeout=CLOSE_TIMEOUT_S,
+            ping_timeout=None,  # behind audio that is sent faster than it is heard
         ) as client:
             await client.recv()  # ready
             started_s = time.monotonic()

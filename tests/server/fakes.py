@@ -46,7 +46,7 @@ class FakeSlot:
     # -- the session's side
 
     @property
-    def free_samples(self) -> int:
+    def wanted_samples(self) -> int:
         return self._ring_samples - self._held_samples
 
     @property
@@ -54,7 +54,7 @@ class FakeSlot:
         return self._mark_records - self.unanswered
 
     def write_audio(self, samples: NDArray[np.int16]) -> None:
-        assert 0 < samples.shape[0] <= self.free_samples, "audio is never dropped"
+        assert 0 < samples.shape[0] <= self.wanted_samples, "audio is never dropped"
         self._held_samples += samples.shape[0]
         self.history += samples.tolist()
 

@@ -6,7 +6,7 @@ import pytest
 from shm import layout
 from shm.decoder_slot import DecoderSlot
 from shm.doorbells import Doorbells
-from shm.frontend_slot import FrontendSlot, SlotPool
+from shm.frontend_slot import MOST_AHEAD_S, FrontendSlot, SlotPool
 from shm.outbox import ResumePoint
 from shm.plane import Plane
 from tests.shm.holder import holder
@@ -204,3 +204,41 @@ def test_a_successor_leaves_a_slot_alone_that_another_used_meanwhile(
     monkeypatch.setattr(SlotPool, "_lock", lock_after_another)
     SlotPool(plane, bells, 1)
     assert epoch_word(plane, 0) & 1 == 0, "nobody holds the slot, so it is closed"
+
+
+def test_a_client_does_not_run_far_ahead_of_the_worker(
+    pool: SlotPool, plane: Plane, bells: Doorbells
+) -> None:
+    """Though the ring has room: what lies in it delays the answer to a ping."""
+    most = MOST_AHEAD_S * SMALL.sample_rate_hz
+    assert most < SMALL.ring_samples
+    slot = claimed(pool)
+    assert slot.wanted_samples == most
+    slot.write_audio(np.zeros(most, np.int16))
+    assert slot.wanted_samples == 0
+    line = plane.line(plane.layout.worker_line(slot.slot))
+    line[layout.SLOT_POSITION_SAMPLES] = 300
+    assert slot.wanted_samples == 300
+    line[layout.SLOT_POSITION_SAMPLES] = 100
+    assert slot.wanted_samples == 100, "a new worker begins again at the last final"
+
+
+def test_what_the_worker_did_for_a_predecessor_does_not_count(
+    pool: SlotPool, plane: Plane, bells: Doorbells
+) -> None:
+    """Nor what it left: a session begins with all of its room."""
+    slot = claimed(pool)
+    slot.write_audio(np.zeros(500, np.int16))
+    plane.line(plane.layout.worker_line(slot.slot))[layout.SLOT_POSITION_SAMPLES] = 400
+    pool.release(slot)
+    later = claimed(pool)
+    assert later.wanted_samples == MOST_AHEAD_S * SMALL.sample_rate_hz
+
+
+def test_the_ring_bounds_it_too(pool: SlotPool, plane: Plane) -> None:
+    """Where nothing was finalised yet."""
+    slot = claimed(pool)
+    line = plane.line(plane.layout.worker_line(slot.slot))
+    slot.write_audio(np.zeros(SMALL.ring_samples - 10, np.int16))
+    line[layout.SLOT_POSITION_SAMPLES] = SMALL.ring_samples - 10
+    assert slot.wanted_samples == slot.free_samples == 10
