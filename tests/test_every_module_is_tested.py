@@ -8,6 +8,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = (
     "gpu_worker",
     "models",
+    "realtime_client",
     "server",
     "shm",
     "spoken_form",

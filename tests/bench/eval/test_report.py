@@ -28,7 +28,7 @@ def of(tmp_path: Path, *arguments: str) -> dict[str, Any]:
 def test_without_the_engine_no_server_is_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report, "pocketsphinx", deaf)
+    monkeypatch.setattr(report, "_baselines", lambda _: [deaf()])
     monkeypatch.setattr(report, "Engine", None)
     arguments = ("--sections", "baselines", "--limit", "5", "--baseline-clips", "2")
     found = of(tmp_path, *arguments)
@@ -46,7 +46,7 @@ def test_the_engine_is_scored_on_the_clips_of_the_baselines(
         messages = [[final(*right)], *([] for _ in clips[1:])]
         return {16_000: messages, 8_000: messages}
 
-    monkeypatch.setattr(report, "pocketsphinx", deaf)
+    monkeypatch.setattr(report, "_baselines", lambda _: [deaf()])
     monkeypatch.setattr(report, "hear_bands", hear_bands)
     arguments = ("--sections", "accuracy,baselines", "--url", "ws://none", "--baseline-clips", "1")
     found = of(tmp_path, *arguments)

@@ -1,0 +1,71 @@
+"""What a client asks of a server: address, parameters, patience. Checked when it is made."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from typing import Final, TypedDict
+from urllib.parse import urlencode, urlsplit
+
+from realtime_client.backoff import Backoff
+
+MIN_SAMPLE_RATE_HZ: Final = 8_000
+MAX_SAMPLE_RATE_HZ: Final = 48_000
+
+
+class Options(TypedDict, total=False):
+    """The options that everything in this package takes as keywords; see `Settings`."""
+
+    sample_rate_hz: int
+    text2int: bool
+    ssl: ssl.SSLContext | None
+    open_timeout_s: float
+    reconnect: Backoff | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """An address and the options. A bad one is a `ValueError` that says what would be right."""
+
+    url: str
+    """``ws://HOST:PORT`` or ``wss://HOST:PORT``; the parameters are added to it."""
+    sample_rate_hz: int = 16_000
+    """Samples per second of the audio that is sent, 8000 to 48000."""
+    text2int: bool = False
+    """Write numbers as digits: "seventy two" becomes "72"."""
+    ssl: ssl.SSLContext | None = None
+    """For ``wss://`` with a certificate that the system does not trust by itself."""
+    open_timeout_s: float = 10.0
+    """How long the server may take until it says that it is ready."""
+    reconnect: Backoff | None = None
+    """Connect again when the connection is lost, and send again what no final covers yet."""
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.scheme not in {"ws", "wss"} or not parts.hostname:
+            raise ValueError(f"url must be like ws://HOST:4444 or wss://HOST, not {self.url!r}")
+        if parts.query or parts.fragment:
+            raise ValueError(
+                f"url must not have parameters, not {self.url!r}: "
+                "give sample_rate_hz and text2int as arguments"
+            )
+        if self.ssl is not None and parts.scheme != "wss":
+            raise ValueError(f"ssl needs a url that begins with wss://, not {self.url!r}")
+        if not MIN_SAMPLE_RATE_HZ <= self.sample_rate_hz <= MAX_SAMPLE_RATE_HZ:
+            raise ValueError(
+                f"sample_rate_hz must be from {MIN_SAMPLE_RATE_HZ} to {MAX_SAMPLE_RATE_HZ}, "
+                f"not {self.sample_rate_hz}"
+            )
+        if not self.open_timeout_s > 0:
+            raise ValueError(f"open_timeout_s must be more than 0, not {self.open_timeout_s:g}")
+
+    @property
+    def target(self) -> str:
+        """The whole address, with the parameters as the protocol writes them."""
+        parameters = {
+            "downsample": True,  # the contract's word for "any rate"
+            "sampleRate": self.sample_rate_hz,
+            "text2int": self.text2int,
+        }
+        parts = urlsplit(self.url)
+        return parts._replace(path=parts.path or "/", query=urlencode(parameters)).geturl()
