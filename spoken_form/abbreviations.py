@@ -64,7 +64,7 @@ _SENTENCES_BEGIN: Final = (
 _NAME_FOLLOWS: Final = rf"(?= (?!(?:{_SENTENCES_BEGIN})\b)[A-Z])"
 
 _ALWAYS_PATTERN: Final = re.compile(rf"\b({'|'.join(_ALWAYS)})\.", re.IGNORECASE)
-_MR: Final = re.compile(r"\b(M(?:r|rs|R|RS))\b\.?")
+_MR: Final = re.compile(r"\b(M(?:r|rs|R|RS))\b(?!['\u2019]\w)\.?")
 _TITLE: Final = re.compile(rf"\b((?i:{'|'.join(_BEFORE_A_NAME)}))\.{_NAME_FOLLOWS}")
 _FIRM: Final = re.compile(rf"(?<=[A-Za-z&,] )({'|'.join(_AFTER_A_NAME)})\.", re.IGNORECASE)
 
@@ -90,7 +90,7 @@ _RULES: Final[tuple[Rule, ...]] = (
     (re.compile(r"\be\. ?g\.", re.IGNORECASE), "for example "),
     (re.compile(r"\bi\. ?e\.", re.IGNORECASE), "that is "),
     (re.compile(r"&c\."), "et cetera "),
-    (re.compile(r"\b(?:OK|Ok|[Oo]\.[Kk]\.)(?=$|\W)"), "okay "),
+    (re.compile(r"\b(?:OK|Ok|[Oo]\.[Kk]\.)(?=$|\W)(?!['\u2019]\w)"), "okay "),
     (re.compile(r"\bPh\.? ?D\b\.?"), "p h d "),
     (_MR, lambda match: _ALWAYS[match[1].lower()]),
     (_ALWAYS_PATTERN, _always),

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from spoken_form import to_spoken
@@ -62,6 +62,7 @@ def test_spoken_text_comes_back_as_it_is(words: list[str]) -> None:
 
 
 @given(SPOKEN_WORDS)
+@example(["mr'a", "ok'd"])
 def test_plain_words_lose_only_their_dress(words: list[str]) -> None:
     """Capital, comma and quotation marks: no word of these is an abbreviation."""
     words = [word for word in words if len(word) > 3]
