@@ -63,7 +63,11 @@ def processes(supervisor_pid: int) -> dict[str, int]:
     found = {"supervisor": supervisor_pid}
     tasks = Path(f"/proc/{supervisor_pid}/task/{supervisor_pid}/children")
     for child in tasks.read_text().split():
-        *_, module, settings, _ = ["", "", *Path(f"/proc/{child}/cmdline").read_text().split("\0")]
+        try:
+            line = Path(f"/proc/{child}/cmdline").read_text()
+        except (FileNotFoundError, ProcessLookupError):  # it ended since it was listed
+            continue
+        *_, module, settings, _ = ["", "", *line.split("\0")]
         if settings.startswith("{"):  # else not yet itself, or not any more
             kind = {"gpu_worker": "worker"}.get(module, module.rsplit(".", maxsplit=1)[-1])
             found[f"{kind} {json.loads(settings)['index']}"] = int(child)
