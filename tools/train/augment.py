@@ -1,7 +1,8 @@
 """What lines, rooms and microphones do to speech, without moving it in time.
 
-All on one window of float32 samples at 16 kHz, in place of which a new one is returned. Each effect
-has a share of the windows; several can meet. Linear effects are applied in the frequency domain.
+All on one segment of float32 samples at 16 kHz, in place of which a new one is returned. Each
+effect has a share of the segments; several can meet. Linear effects are applied in the frequency
+domain.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ _FULL_SCALE: Final = 32768.0
 
 
 def augmented(pcm: Samples, others: Samples, rng: np.random.Generator) -> Samples:
-    """One window, (n,) in -32768..32767, through a random choice of effects.
+    """One segment, (n,) in -32768..32767, through a random choice of effects.
 
-    ``others`` (m, n) are windows to make babble of.
+    ``others`` (m, n) are other segments to make babble of.
     """
     for share, effect in _EFFECTS:
         if rng.random() < share:
@@ -93,7 +94,7 @@ def in_room(pcm: Samples, rng: np.random.Generator) -> Samples:
 
 
 def with_noise(pcm: Samples, others: Samples, rng: np.random.Generator) -> Samples:
-    """White, pink or brownish noise, or babble of other windows, 5 to 30 dB below the speech."""
+    """White, pink or brownish noise, or babble of other segments, 5 to 30 dB below the speech."""
     if rng.random() < 0.3 and len(others) > 1:
         noise = others[rng.permutation(len(others))[:3]].sum(0)
         noise = np.roll(noise, rng.integers(len(noise)))
@@ -109,24 +110,30 @@ def with_noise(pcm: Samples, others: Samples, rng: np.random.Generator) -> Sampl
     return heard
 
 
+def with_gap(pcm: Samples, rng: np.random.Generator) -> Samples:
+    """A stretch of up to 200 ms is lost. This and the next are SpecAugment's (Park et al., 2019)
+    masks, on the signal, so that all windows of a segment agree about them."""
+    width = int(rng.integers(_RATE_HZ // 5))
+    start = int(rng.integers(len(pcm)))
+    heard = pcm.copy()
+    heard[start : start + width] = 0
+    return heard
+
+
+def without_band(pcm: Samples, rng: np.random.Generator) -> Samples:
+    """A band of up to a third of an octave, somewhere from 150 Hz to 6 kHz, is lost."""
+    low_hz = 150 * 40 ** rng.random()
+    high_hz = low_hz * 2 ** (rng.random() / 3)
+    spectrum = np.fft.rfft(pcm)
+    hz = np.fft.rfftfreq(len(pcm), 1 / _RATE_HZ)
+    spectrum[(hz >= low_hz) & (hz < high_hz)] = 0
+    heard: Samples = np.fft.irfft(spectrum, len(pcm)).astype(np.float32)
+    return heard
+
+
 _EFFECTS: Final[tuple[tuple[float, Callable[[Samples, np.random.Generator], Samples]], ...]] = (
     (0.1, in_room),
     (0.3, low_passed),
+    (0.1, with_gap),
+    (0.2, without_band),
 )
-
-
-def masks(batch: int, bins: int, frames: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """SpecAugment (Park et al., 2019) for half of a batch: what of its features becomes silence.
-
-    (batch, bins, frames): up to 2 bands of up to 12 bins and one stretch of up to 200 ms each.
-    """
-    hidden = np.zeros((batch, bins, frames), np.bool_)
-    for index in np.flatnonzero(rng.random(batch) < 0.25):
-        for _ in range(2):
-            width = int(rng.integers(13))
-            low = int(rng.integers(bins - width))
-            hidden[index, low : low + width] = True
-        width = int(rng.integers(21))
-        start = int(rng.integers(frames - width))
-        hidden[index, :, start : start + width] = True
-    return hidden

@@ -6,35 +6,44 @@ of the device without changing them.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
-from gpu_worker.acoustic.features import MEL_BINS
-from tools.train.augment import augmented, masks
-from tools.train.network import MEL_PER_EMISSION
+from gpu_worker.acoustic.features import FFT_SAMPLES
+from tools.train.dataset import EMISSION_SAMPLES
+from tools.train.network import LEFT_EMISSIONS, RIGHT_EMISSIONS, window_samples
 from tools.train.recipe import Recipe
-from tools.train.windows import Windows, WindowSampler, collapsed, supervised
+from tools.train.segments import Segment, SegmentSampler, emissions_of
+from tools.train.windows import cut
+
+CHUNK_EMISSIONS: Final = (16, 8, 4)
+CHUNK_SHARES: Final = (0.7, 0.15, 0.15)
 
 
 class Batch(NamedTuple):
-    """What one step needs: see `Windows` for ``pcm`` and ``span``.
+    """What one step needs: the windows of b segments, one segment's after another's.
 
-    The text is known for ``frames`` (batch,) emissions from ``first`` (batch,) on; it is
-    ``lengths`` (batch,) of the ``tokens``, which follow each other. ``hidden`` (batch, 80, 4 e)
-    marks masked features.
+    ``pcm`` (windows, n) float32 and ``span`` (windows, 2) int64 are what the engine's model takes;
+    n says how long the chunks are. Segment i has ``windows[i]`` of them and ``frames[i]``
+    emissions; its text is ``lengths[i]`` of the ``tokens``, which follow each other.
     """
 
     pcm: torch.Tensor
     span: torch.Tensor
-    first: torch.Tensor
+    windows: torch.Tensor
     frames: torch.Tensor
     tokens: torch.Tensor
     lengths: torch.Tensor
-    hidden: torch.Tensor
+
+    @property
+    def chunk(self) -> int:
+        """Emissions in a chunk."""
+        whole = (self.pcm.shape[1] - window_samples(0)) // EMISSION_SAMPLES
+        return whole - LEFT_EMISSIONS - RIGHT_EMISSIONS
 
     def to(self, device: torch.device) -> Batch:
         return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
@@ -43,18 +52,24 @@ class Batch(NamedTuple):
 class Batches(Dataset[Batch]):
     """The training batches of a run, by step."""
 
-    def __init__(self, sampler: WindowSampler, recipe: Recipe) -> None:
-        self._sampler, self._recipe = sampler, recipe
+    def __init__(self, sampler: SegmentSampler, vocabulary: Sequence[str], recipe: Recipe) -> None:
+        self._sampler, self._vocabulary, self._recipe = sampler, vocabulary, recipe
 
     def __len__(self) -> int:
         return self._recipe.steps
 
     def __getitem__(self, step: int) -> Batch:
+        """Segments until the recipe's number of windows is reached, all with one chunk length."""
         rng = np.random.default_rng([self._recipe.seed, step])
-        windows = self._sampler.batch(self._sampler.training, self._recipe.batch, rng)
-        pcm = np.stack([augmented(row, windows.pcm, rng) for row in windows.pcm])
-        frames = windows.path.shape[1] * MEL_PER_EMISSION
-        return _tensors(windows, pcm, masks(len(pcm), MEL_BINS, frames, rng))
+        chunk = int(rng.choice(CHUNK_EMISSIONS, p=CHUNK_SHARES))
+        segments: list[Segment] = []
+        windows = 0
+        while True:
+            segment = self._sampler.drawn(rng)
+            windows += -(-emissions_of(segment) // chunk)
+            if segments and windows > self._recipe.batch:
+                return batch_of(segments, self._vocabulary, chunk)
+            segments.append(segment)
 
 
 def loader(batches: Batches, first_step: int, workers: int, pinned: bool) -> DataLoader[Batch]:
@@ -68,25 +83,18 @@ def loader(batches: Batches, first_step: int, workers: int, pinned: bool) -> Dat
     )
 
 
-def validation_batch(sampler: WindowSampler, number: int, size: int) -> Batch:
-    """Windows of clips kept out of training, as they are; the same for the same ``number``."""
-    windows = sampler.batch(sampler.validation, size, np.random.default_rng([0, number]))
-    hidden = np.zeros((size, MEL_BINS, windows.path.shape[1] * MEL_PER_EMISSION), np.bool_)
-    return _tensors(windows, windows.pcm, hidden)
-
-
-def _tensors(windows: Windows, pcm: NDArray[np.float32], hidden: NDArray[np.bool_]) -> Batch:
-    bounds = [supervised(path) for path in windows.path]
-    texts = [
-        collapsed(path[first:end]) for path, (first, end) in zip(windows.path, bounds, strict=True)
-    ]
+def batch_of(segments: Sequence[Segment], vocabulary: Sequence[str], chunk: int) -> Batch:
+    """The windows and tokens of these segments, for chunks of ``chunk`` emissions."""
+    left = LEFT_EMISSIONS * EMISSION_SAMPLES + FFT_SAMPLES // 2
+    window = window_samples(LEFT_EMISSIONS + chunk + RIGHT_EMISSIONS)
+    cuts = [cut(segment.samples, left, chunk * EMISSION_SAMPLES, window) for segment in segments]
+    numbers = {letter: number for number, letter in enumerate(vocabulary)}
     arrays = (
-        pcm,
-        windows.span,
-        np.array([first for first, _ in bounds]),
-        np.array([end - first for first, end in bounds]),
-        np.concatenate(texts).astype(np.int64),
-        np.array([len(text) for text in texts]),
-        hidden,
+        np.concatenate([pcm for pcm, _ in cuts]),
+        np.concatenate([span for _, span in cuts]),
+        np.array([len(pcm) for pcm, _ in cuts]),
+        np.array([emissions_of(segment) for segment in segments]),
+        np.array([numbers[letter] for segment in segments for letter in segment.text]),
+        np.array([len(segment.text) for segment in segments]),
     )
     return Batch(*(torch.from_numpy(array) for array in arrays))

@@ -18,7 +18,6 @@ from gpu_worker.acoustic.load import load_model
 from gpu_worker.acoustic.whisper_ctc import WhisperCtc
 from gpu_worker.decoding import LanguageModelError
 from models.spec import ModelSpec, ModelSpecError
-from tools.train.align import Alignment, align
 from tools.train.dataset import Dataset, DatasetError, sha256_of
 from tools.train.evaluate import Decoding, evaluate
 from tools.train.export import export
@@ -28,8 +27,8 @@ from tools.train.prepare import Corpus, prepare
 from tools.train.readers import READERS, CorpusError, manifest
 from tools.train.recipe import Recipe, RecipeError
 from tools.train.run import Pace, run
+from tools.train.segments import SegmentSampler
 from tools.train.trainer import Trainer, load_checkpoint
-from tools.train.windows import WindowSampler
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,39 +49,26 @@ def _prepare(options: argparse.Namespace, _: list[str]) -> None:
     _print(prepare(corpora, options.output, speeds, options.longest))
 
 
-def _align(options: argparse.Namespace, arguments: list[str]) -> None:
-    device = _device(options)
-    spec, model = _model(options, device)
-    data = Dataset.load(options.data)
-    aligned = align(
-        model,
-        spec.vocabulary,
-        data,
-        options.output,
-        device,
-        options.minutes,
-        teacher=_weights_facts(options, spec),
-        command=_command(arguments),
-    )
-    _print({"clips": len(data.clips), "aligned": aligned})
-
-
 def _train(options: argparse.Namespace, arguments: list[str]) -> None:
     device = _device(options)
     spec, model = _model(options, device)
     data = Dataset.load(options.data)
-    targets = Alignment.load(options.targets, data)
     recipe = Recipe(**{field.name: getattr(options, field.name) for field in fields(Recipe)})
-    sampler = WindowSampler(data, targets, recipe.worst_score)
     about = {
         "data": data.summary,
-        "targets": targets.about,
         "initial_weights": _weights_facts(options, spec),
         "runs": [{"command": _command(arguments), "commit": _commit(), "device": _named(device)}],
     }
     trainer = Trainer(model, recipe, device, about)
     pace = Pace(options.minutes, options.save_every, options.keep_every, options.workers)
-    run(trainer, sampler, options.output, pace, pinned=device.type == "cuda")
+    run(
+        trainer,
+        SegmentSampler(data),
+        spec.vocabulary,
+        options.output,
+        pace,
+        pinned=device.type == "cuda",
+    )
 
 
 def _evaluate(options: argparse.Namespace, arguments: list[str]) -> None:
@@ -132,7 +118,6 @@ def _unpack(options: argparse.Namespace, _: list[str]) -> None:
 
 _STAGES: Final[dict[str, Callable[[argparse.Namespace, list[str]], None]]] = {
     "prepare": _prepare,
-    "align": _align,
     "train": _train,
     "evaluate": _evaluate,
     "export": _export,

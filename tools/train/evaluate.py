@@ -1,4 +1,4 @@
-"""Stage 4: word error rates through the windows that the engine serves, with its own beam search.
+"""Stage 3: word error rates through the windows that the engine serves, with its own beam search.
 
 Each clip is one segment: silence before it, an end after it, chunk by chunk through the model's
 `step`, so the log-probabilities are those of the worker. What the server adds on top (endpointing,
@@ -24,6 +24,7 @@ from models.spec import ModelSpec
 from tools.loadtest.wer import WordErrors, count_word_errors
 from tools.train.prepare import read_mono
 from tools.train.readers import Recording
+from tools.train.windows import cut
 
 TELEPHONE_HZ: Final = 8_000
 _MOST_WINDOWS: Final = 16
@@ -99,17 +100,11 @@ def segment_log_probs(
     spec: ModelSpec, model: AcousticModel, device: torch.device, samples: NDArray[np.int16]
 ) -> NDArray[np.float32]:
     """(frames, vocabulary): one segment through the model's windows."""
-    starts = range(0, max(len(samples), 1), spec.chunk_samples)
-    staged = np.zeros(spec.left_samples + starts[-1] + spec.window_samples, np.int16)
-    staged[spec.left_samples : spec.left_samples + len(samples)] = samples
-    windows = np.lib.stride_tricks.sliding_window_view(staged, spec.window_samples)
-    begins = np.array([max(0, spec.left_samples - start) for start in starts])
-    ends = np.array([spec.left_samples + len(samples) - start for start in starts])
-    spans = np.stack([begins, ends.clip(max=spec.window_samples)], 1)
+    windows, spans = cut(samples, spec.left_samples, spec.chunk_samples, spec.window_samples)
     parts = []
-    for first in range(0, len(starts), _MOST_WINDOWS):
+    for first in range(0, len(windows), _MOST_WINDOWS):
         batch = slice(first, first + _MOST_WINDOWS)
-        pcm = np.stack([windows[start] for start in starts[batch]])
+        pcm = windows[batch]
         rows = torch.zeros(len(pcm), dtype=torch.int64, device=device)
         with torch.inference_mode():
             log_probs = model.step(

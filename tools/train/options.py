@@ -14,7 +14,6 @@ from tools.train.recipe import Recipe
 EXAMPLES: Final = """\
 stages, in order:
   prepare   corpora in, one data directory out
-  align     what each frame should say, from a model that is already fair
   train     resumable; a time budget with --minutes
   evaluate  word error rates through the windows that the engine serves
   export    a model directory for the engine, with its provenance
@@ -24,7 +23,7 @@ docs/TRAINING.md walks through all of them."""
 
 _RECIPE_HELP: Final = {
     "steps": "steps of the whole run; resuming with another number stretches or shortens it",
-    "batch": "windows in a step",
+    "batch": "windows in a step, at most, unless one segment alone has more",
     "seed": "of everything random",
     "encoder_rate": "peak learning rate of the encoder",
     "head_rate": "peak learning rate of the head",
@@ -34,7 +33,7 @@ _RECIPE_HELP: Final = {
     "weight_decay": "AdamW's, on matrices only",
     "clip_norm": "largest norm of a step's gradient",
     "frozen_layers": "lower encoder layers left as they are, with the convolutions; 0 trains all",
-    "worst_score": "leave out clips aligned worse than so many nats per letter",
+    "worst_loss": "leave out segments with a loss above so many nats per letter: wrong transcripts",
 }
 
 
@@ -48,7 +47,6 @@ def parser() -> argparse.ArgumentParser:
     )
     stages = top.add_subparsers(dest="stage", required=True, metavar="stage")
     _prepare(stages.add_parser("prepare", help="corpora to a data directory"))
-    _align(stages.add_parser("align", help="targets for every frame"))
     _train(stages.add_parser("train", help="train, or go on training"))
     _evaluate(stages.add_parser("evaluate", help="word error rates"))
     _export(stages.add_parser("export", help="a model directory for the engine"))
@@ -78,17 +76,8 @@ def _prepare(stage: argparse.ArgumentParser) -> None:
     stage.add_argument("--longest", type=float, default=25.0, metavar="SECONDS")
 
 
-def _align(stage: argparse.ArgumentParser) -> None:
-    stage.add_argument("data", type=Path, help="a data directory")
-    stage.add_argument("output", type=Path, help="the folder of targets; goes on where it stopped")
-    _model_options(stage)
-    _device_options(stage)
-    stage.add_argument("--minutes", type=float, help="stop after so long; the rest has no targets")
-
-
 def _train(stage: argparse.ArgumentParser) -> None:
     stage.add_argument("data", type=Path, help="a data directory")
-    stage.add_argument("targets", type=Path, help="its alignment")
     stage.add_argument("output", type=Path, help="checkpoints; goes on from the newest one there")
     _model_options(stage)
     _device_options(stage)

@@ -12,10 +12,10 @@ class RecipeError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """One training run. Rates are peak learning rates; a step is one batch of windows."""
+    """One training run. Rates are peak learning rates; a step is one batch of segments."""
 
     steps: int = 10_000
-    batch: int = 32
+    batch: int = 96
     seed: int = 1
     encoder_rate: float = 4e-5
     head_rate: float = 1e-4
@@ -25,13 +25,13 @@ class Recipe:
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     frozen_layers: int = 0
-    worst_score: float = 1.0
+    worst_loss: float = 1.5
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "warm_up_steps"):
             if getattr(self, name) < 1:
                 raise RecipeError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("encoder_rate", "head_rate", "clip_norm"):
+        for name in ("encoder_rate", "head_rate", "clip_norm", "worst_loss"):
             if not getattr(self, name) > 0:
                 raise RecipeError(f"{name} must be more than 0, not {getattr(self, name)}")
         for name in ("decay_share", "average"):

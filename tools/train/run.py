@@ -1,4 +1,4 @@
-"""Stage 3, the loop: batches in, checkpoints and a log out, within steps and minutes.
+"""Stage 2, the loop: batches in, checkpoints and a log out, within steps and minutes.
 
     checkpoint.pt      the newest; the run goes on from it if it is there
     step-000500.pt     kept for comparison, one in `keep_every` steps
@@ -12,20 +12,22 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from tqdm import tqdm
 
-from tools.train.batches import Batches, loader, validation_batch
+from tools.train.batches import Batch, Batches, batch_of, loader
+from tools.train.segments import SegmentSampler
 from tools.train.trainer import Trainer
-from tools.train.windows import WindowSampler
 
 CHECKPOINT_FILE: Final = "checkpoint.pt"
 LOG_FILE: Final = "log.jsonl"
-_VALIDATION_BATCHES: Final = 4
-_VALIDATION_WINDOWS: Final = 16
+_VALIDATION_BATCHES: Final = 6
+_VALIDATION_CLIPS: Final = 8
+_VALIDATION_CHUNK: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,13 @@ class Pace:
 
 
 def run(
-    trainer: Trainer, sampler: WindowSampler, output: Path, pace: Pace, *, pinned: bool
+    trainer: Trainer,
+    sampler: SegmentSampler,
+    vocabulary: Sequence[str],
+    output: Path,
+    pace: Pace,
+    *,
+    pinned: bool,
 ) -> None:
     """Trains until the recipe's steps are done or the time is up, resuming what is in ``output``.
 
@@ -50,13 +58,10 @@ def run(
     checkpoint = output / CHECKPOINT_FILE
     if checkpoint.exists():
         trainer.resume(checkpoint)
-    validation = [
-        validation_batch(sampler, number, _VALIDATION_WINDOWS)
-        for number in range(_VALIDATION_BATCHES if sampler.validation else 0)
-    ]
+    validation = _validation(sampler, vocabulary)
     started_s = time.monotonic()
     losses: list[float] = []
-    batches = Batches(sampler, trainer.recipe)
+    batches = Batches(sampler, vocabulary, trainer.recipe)
     with tqdm(total=trainer.recipe.steps, initial=trainer.step, unit="step", desc="train") as bar:
         for batch in loader(batches, trainer.step, pace.workers, pinned):
             progress = trainer.advance(batch)
@@ -79,6 +84,19 @@ def run(
             tqdm.write(json.dumps(line))
             if pace.minutes is not None and elapsed_s >= 60 * pace.minutes:
                 break
+
+
+def _validation(sampler: SegmentSampler, vocabulary: Sequence[str]) -> list[Batch]:
+    """The first clips that were kept out of training, as they are."""
+    clips = sampler.validation[: _VALIDATION_BATCHES * _VALIDATION_CLIPS]
+    return [
+        batch_of(
+            [sampler.plain(clip) for clip in clips[first : first + _VALIDATION_CLIPS]],
+            vocabulary,
+            _VALIDATION_CHUNK,
+        )
+        for first in range(0, len(clips), _VALIDATION_CLIPS)
+    ]
 
 
 def _checkpoint(trainer: Trainer, output: Path, pace: Pace) -> None:

@@ -1,13 +1,15 @@
-"""Stage 3, the step: a model, its average and its optimiser, and what they are resumed from.
+"""Stage 2, the step: a model, its average and its optimiser, and what they are resumed from.
 
-The loss is CTC's (Graves et al., 2006) on the part of each window whose text is known, per letter.
-Cross-entropy against each frame's own target was tried first and lost (docs/TRAINING.md). On CUDA
-the network runs in bfloat16, loss and optimiser in float32. What is kept in the end is the average:
-an exponential moving average of the weights over the steps (Polyak and Juditsky, 1992).
+The loss is CTC's (Graves et al., 2006) over a segment's chunks, each computed from its own window
+and set side by side, per letter: the very log-probabilities that the engine decodes. Losses on
+single windows let letters move past the seams of chunks, which loses words (docs/TRAINING.md). On
+CUDA the network runs in bfloat16, loss and optimiser in float32. What is kept in the end is the
+average: an exponential moving average of the weights over the steps (Polyak and Juditsky, 1992).
 """
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,10 +18,9 @@ from typing import Any, Final
 import torch
 import torch.nn.functional as F  # noqa: N812 - the field's name for it
 
-from gpu_worker.acoustic.features import HOP_SAMPLES, SILENCE
-from gpu_worker.acoustic.whisper_ctc import WhisperCtc
+from gpu_worker.acoustic.whisper_ctc import LAYERS, WhisperCtc
 from tools.train.batches import Batch
-from tools.train.network import all_logits
+from tools.train.network import chunk_logits, masked_features
 from tools.train.recipe import Recipe, RecipeError
 
 BETAS: Final = (0.9, 0.98)
@@ -54,7 +55,7 @@ class Trainer:
         factor = self.recipe.rate_factor(self.step)
         for group in self._optimiser.param_groups:
             group["lr"] = group["peak_lr"] * factor
-        loss = self._loss(batch.to(self._device))
+        loss = self._loss(batch.to(self._device), self.recipe.worst_loss)
         torch.autograd.backward(loss)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
         self._optimiser.step()
@@ -68,7 +69,7 @@ class Trainer:
         own = {name: value.clone() for name, value in self.model.state_dict().items()}
         self.model.load_state_dict(self.average)
         with torch.no_grad():
-            losses = [float(self._loss(batch.to(self._device))) for batch in batches]
+            losses = [float(self._loss(batch.to(self._device), math.inf)) for batch in batches]
         self.model.load_state_dict(own)
         return sum(losses) / len(losses)
 
@@ -90,41 +91,40 @@ class Trainer:
         """Goes on where the checkpoint was written, on any device.
 
         Raises:
-            RecipeError: the checkpoint was made with another recipe, data or targets.
+            RecipeError: the checkpoint was made with another recipe or other data.
         """
         state = load_checkpoint(path)
         self.recipe.check_resumes(Recipe(**state["recipe"]))
-        for name in ("data", "targets"):
-            if state["about"].get(name) != self.about.get(name):
-                raise RecipeError(f"{path} was trained on other {name}: use another output folder")
+        if state["about"].get("data") != self.about.get("data"):
+            raise RecipeError(f"{path} was trained on other data: use another output folder")
         self.model.load_state_dict(state["model"])
         self._optimiser.load_state_dict(state["optimiser"])
         self.average = {name: t.to(self._device) for name, t in state["average"].items()}
         self.step = state["step"]
         self.about = {**self.about, "runs": state["about"].get("runs", []) + self.about["runs"]}
 
-    def _loss(self, batch: Batch) -> torch.Tensor:
+    def _loss(self, batch: Batch, worst: float) -> torch.Tensor:
+        """CTC of each segment's chunks, set side by side as the engine sets them.
+
+        Segments with a loss above ``worst`` nats a letter are left out.
+        """
         with torch.no_grad():
-            mel = self._features(batch)
+            mel = masked_features(self.model, batch.pcm, batch.span)
         on_cuda = self._device.type == "cuda"
         with torch.autocast(self._device.type, torch.bfloat16, enabled=on_cuda):
-            logits = all_logits(self.model, mel)
-        log_probs = logits.float().log_softmax(-1)
-        index = batch.first[:, None] + torch.arange(log_probs.shape[1], device=self._device)
-        index = index.clamp(max=log_probs.shape[1] - 1)[..., None]
-        known = log_probs.gather(1, index.expand_as(log_probs)).transpose(0, 1)
+            logits = chunk_logits(self.model, mel, batch.chunk)
+        chunks = torch.split(logits.float().log_softmax(-1), batch.windows.tolist())
+        side_by_side = torch.nn.utils.rnn.pad_sequence([own.flatten(0, 1) for own in chunks])
         losses = F.ctc_loss(
-            known, batch.tokens, batch.frames, batch.lengths, reduction="none", zero_infinity=True
+            side_by_side,
+            batch.tokens,
+            batch.frames,
+            batch.lengths,
+            reduction="none",
+            zero_infinity=True,
         )
-        return losses.sum() / batch.lengths.sum().clamp(min=1)
-
-    def _features(self, batch: Batch) -> torch.Tensor:
-        """As `WhisperCtc.masked_features`, for windows of any length, and with masks."""
-        mel: torch.Tensor = self.model.features(batch.pcm)
-        begin, end = ((batch.span - self.model.margin_samples) // HOP_SAMPLES).unbind(1)
-        index = torch.arange(mel.shape[-1], device=mel.device)
-        outside = (index < begin[:, None]) | (index >= end[:, None])
-        return mel.masked_fill(outside[:, None] | batch.hidden, SILENCE)
+        believed = losses <= worst * batch.lengths
+        return losses[believed].sum() / batch.lengths[believed].sum().clamp(min=1)
 
     @torch.no_grad()
     def _follow(self) -> None:
@@ -135,13 +135,13 @@ class Trainer:
 
 
 def freeze(model: WhisperCtc, layers: int) -> None:
-    """Leaves the convolutions and so many lower layers of the encoder as they are; 0: nothing.
+    """Leaves so many lower layers of the encoder as they are, with the convolutions; 0: nothing.
 
-    No gradient passes through them, which saves their backward pass.
+    No gradient passes through them, which saves their backward pass. All layers: the whole encoder.
     """
     encoder = model.encoder
     frozen = [encoder.c1, encoder.c2, *encoder.layers[:layers]] if layers else []
-    for part in frozen:
+    for part in [encoder] if layers == LAYERS else frozen:
         part.requires_grad_(False)
 
 

@@ -12,10 +12,11 @@ from tools.train.augment import (
     band_limited,
     coarse,
     in_room,
-    masks,
     mu_law,
     telephone,
+    with_gap,
     with_noise,
+    without_band,
 )
 
 RATE_HZ = 16_000
@@ -88,8 +89,21 @@ def test_the_generator_decides_everything() -> None:
     np.testing.assert_array_equal(first, second)
 
 
-def test_masks_hide_some_of_some() -> None:
-    hidden = masks(400, 80, 416, np.random.default_rng(3))
-    touched = hidden.any((1, 2))
-    assert 0.15 < touched.mean() < 0.35
-    assert hidden[touched].mean() < 0.3
+@pytest.mark.parametrize("seed", range(5))
+def test_a_gap_is_short_and_the_rest_stays(seed: int) -> None:
+    heard = with_gap(NOISE, np.random.default_rng(seed))
+    lost = np.flatnonzero(heard != NOISE)
+    assert len(lost) <= RATE_HZ // 5
+    assert not heard[lost].any()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_band_is_lost_and_the_rest_stays(seed: int) -> None:
+    heard = without_band(NOISE, np.random.default_rng(seed))
+    own, other = np.abs(np.fft.rfft(NOISE)), np.abs(np.fft.rfft(heard))
+    lost = np.flatnonzero(other < 0.01 * own)
+    assert len(lost) > 0
+    assert lost[-1] - lost[0] + 1 == len(lost)
+    assert lost[-1] <= 1.3 * max(lost[0], 150)
+    kept = np.setdiff1d(np.arange(len(own)), lost)
+    np.testing.assert_allclose(other[kept], own[kept], rtol=0.01)

@@ -26,11 +26,10 @@ CPU = torch.device("cpu")
 def test_the_whole_recipe(
     tone_manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data, targets, run = (str(tmp_path / name) for name in ("data", "targets", "run"))
+    data, run = (str(tmp_path / name) for name in ("data", "run"))
     assert main(["prepare", data, "--corpus", f"tones=manifest:{tone_manifest}"]) == 0
-    assert main(["align", data, targets]) == 0
-    train = ["train", data, targets, run, "--batch", "2", "--save-every", "2"]
-    train += ["--worst-score", "1e9", "--warm-up-steps", "1", "--head-rate", "1e-3"]
+    train = ["train", data, run, "--batch", "8", "--save-every", "2"]
+    train += ["--worst-loss", "1e9", "--warm-up-steps", "1", "--head-rate", "1e-3"]
     assert main([*train, "--steps", "6", "--minutes", "0"]) == 0
     assert load_checkpoint(tmp_path / "run" / "checkpoint.pt")["step"] == 2
     assert main([*train, "--steps", "6"]) == 0
@@ -68,9 +67,9 @@ def test_the_whole_recipe(
 
 
 def test_what_is_wrong_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["align", str(tmp_path), str(tmp_path / "targets")]) == 2
+    assert main(["train", str(tmp_path), str(tmp_path / "run")]) == 2
     message = capsys.readouterr().err
-    assert message.startswith("tools.train align: ")
+    assert message.startswith("tools.train train: ")
     assert message.count("\n") == 1
 
 

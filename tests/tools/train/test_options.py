@@ -10,7 +10,7 @@ import pytest
 from tools.train.options import parser
 from tools.train.recipe import Recipe
 
-STAGES = ("prepare", "align", "train", "evaluate", "export", "pack", "unpack")
+STAGES = ("prepare", "train", "evaluate", "export", "pack", "unpack")
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -22,7 +22,7 @@ def test_every_stage_explains_itself(stage: str, capsys: pytest.CaptureFixture[s
 
 
 def test_every_setting_of_the_recipe_is_an_option() -> None:
-    given = parser().parse_args(["train", "data", "targets", "out", "--encoder-rate", "1e-5"])
+    given = parser().parse_args(["train", "data", "out", "--encoder-rate", "1e-5"])
     recipe = Recipe(**{field.name: getattr(given, field.name) for field in fields(Recipe)})
     assert recipe == Recipe(encoder_rate=1e-5)
 

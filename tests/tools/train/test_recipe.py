@@ -29,6 +29,7 @@ def test_the_rate_rises_stays_and_falls() -> None:
         ("average", 1.0),
         ("decay_share", -0.1),
         ("frozen_layers", 5),
+        ("worst_loss", 0.0),
     ],
 )
 def test_what_cannot_be_trained_with_is_named(name: str, value: float) -> None:

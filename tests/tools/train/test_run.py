@@ -6,19 +6,19 @@ import json
 from pathlib import Path
 from typing import cast
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from gpu_worker.acoustic.whisper_ctc import WhisperCtc
-from tools.train.align import Alignment
 from tools.train.batches import Batch
 from tools.train.dataset import Dataset
 from tools.train.recipe import Recipe
 from tools.train.run import CHECKPOINT_FILE, LOG_FILE, Pace, run
+from tools.train.segments import SegmentSampler
 from tools.train.trainer import Trainer
-from tools.train.windows import WindowSampler
+
+VOCABULARY = ("", *" 'abcdefghijklmnopqrstuvwxyz")
 
 
 class Small(nn.Module):
@@ -33,16 +33,15 @@ class Small(nn.Module):
 class SmallTrainer(Trainer):
     """A trainer whose loss is quick and follows from the batch."""
 
-    def _loss(self, batch: Batch) -> torch.Tensor:
+    def _loss(self, batch: Batch, worst: float) -> torch.Tensor:
         model = cast(Small, self.model)
         level = batch.pcm.abs().mean() / 1000
         return (model.head(model.encoder(torch.ones(2) * level)) ** 2).sum()
 
 
 @pytest.fixture(scope="module")
-def sampler(tone_data: Dataset) -> WindowSampler:
-    path = np.where(np.arange(tone_data.emissions) % 4 == 0, 5, 0).astype(np.uint8)
-    made = WindowSampler(tone_data, Alignment(path, np.zeros(4, np.float32), {}), 1.0)
+def sampler(tone_data: Dataset) -> SegmentSampler:
+    made = SegmentSampler(tone_data)
     made.validation = made.training[-1:]
     return made
 
@@ -53,9 +52,9 @@ def trainer_of(steps: int) -> SmallTrainer:
     return SmallTrainer(cast(WhisperCtc, Small()), recipe, torch.device("cpu"), {"runs": []})
 
 
-def test_it_runs_to_the_end_and_logs(sampler: WindowSampler, tmp_path: Path) -> None:
+def test_it_runs_to_the_end_and_logs(sampler: SegmentSampler, tmp_path: Path) -> None:
     trainer = trainer_of(5)
-    run(trainer, sampler, tmp_path, Pace(save_every=2, keep_every=4), pinned=False)
+    run(trainer, sampler, VOCABULARY, tmp_path, Pace(save_every=2, keep_every=4), pinned=False)
     lines = [json.loads(line) for line in (tmp_path / LOG_FILE).read_text().splitlines()]
     assert [line["step"] for line in lines] == [2, 4, 5]
     assert all(line["validation_loss"] > 0 for line in lines)
@@ -63,20 +62,20 @@ def test_it_runs_to_the_end_and_logs(sampler: WindowSampler, tmp_path: Path) -> 
 
 
 def test_a_time_budget_ends_at_a_checkpoint_and_resuming_changes_nothing(
-    sampler: WindowSampler, tmp_path: Path
+    sampler: SegmentSampler, tmp_path: Path
 ) -> None:
     whole = trainer_of(6)
-    run(whole, sampler, tmp_path / "whole", Pace(), pinned=False)
+    run(whole, sampler, VOCABULARY, tmp_path / "whole", Pace(), pinned=False)
     for expected_step in (2, 4, 6):
         piece = trainer_of(6)
-        run(piece, sampler, tmp_path / "pieces", Pace(0.0, save_every=2), pinned=False)
+        run(piece, sampler, VOCABULARY, tmp_path / "pieces", Pace(0.0, save_every=2), pinned=False)
         assert piece.step == expected_step
     own, other = whole.model.state_dict(), piece.model.state_dict()
     assert all(torch.equal(own[name], other[name]) for name in own)
 
 
-def test_a_finished_run_is_left_alone(sampler: WindowSampler, tmp_path: Path) -> None:
-    run(trainer_of(2), sampler, tmp_path, Pace(), pinned=False)
+def test_a_finished_run_is_left_alone(sampler: SegmentSampler, tmp_path: Path) -> None:
+    run(trainer_of(2), sampler, VOCABULARY, tmp_path, Pace(), pinned=False)
     before = (tmp_path / CHECKPOINT_FILE).read_bytes()
-    run(trainer_of(2), sampler, tmp_path, Pace(), pinned=False)
+    run(trainer_of(2), sampler, VOCABULARY, tmp_path, Pace(), pinned=False)
     assert (tmp_path / CHECKPOINT_FILE).read_bytes() == before

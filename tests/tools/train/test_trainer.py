@@ -12,16 +12,17 @@ from gpu_worker.acoustic.load import load_model
 from gpu_worker.acoustic.whisper_ctc import WhisperCtc
 from models import BUNDLED_MODEL
 from models.spec import ModelSpec
-from tools.train.align import Alignment, align
-from tools.train.batches import Batches
+from tools.train.batches import Batches, batch_of
 from tools.train.dataset import Dataset
+from tools.train.evaluate import segment_log_probs
 from tools.train.recipe import Recipe, RecipeError
+from tools.train.segments import Segment, SegmentSampler
 from tools.train.trainer import Trainer, load_checkpoint
-from tools.train.windows import WindowSampler
 
 CPU = torch.device("cpu")
+VOCABULARY = ModelSpec.load(BUNDLED_MODEL).vocabulary
 RECIPE = Recipe(
-    steps=8, batch=2, warm_up_steps=1, encoder_rate=2e-4, head_rate=1e-3, worst_score=1e9
+    steps=8, batch=8, warm_up_steps=1, encoder_rate=2e-4, head_rate=1e-3, worst_loss=1e9
 )
 
 
@@ -32,26 +33,22 @@ def fresh_model() -> WhisperCtc:
 
 
 @pytest.fixture(scope="module")
-def sampler(tone_data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> WindowSampler:
-    folder = tmp_path_factory.mktemp("targets")
-    spec = ModelSpec.load(BUNDLED_MODEL)
-    align(fresh_model(), spec.vocabulary, tone_data, folder, CPU)
-    return WindowSampler(tone_data, Alignment.load(folder, tone_data), RECIPE.worst_score)
+def batches(tone_data: Dataset) -> Batches:
+    return Batches(SegmentSampler(tone_data), VOCABULARY, RECIPE)
 
 
 def trainer_of(recipe: Recipe = RECIPE, **about: Any) -> Trainer:
     return Trainer(fresh_model(), recipe, CPU, {"runs": [], **about})
 
 
-def test_the_loss_falls(sampler: WindowSampler) -> None:
-    batch = Batches(sampler, RECIPE)[0]
+def test_the_loss_falls(batches: Batches) -> None:
+    batch = batches[0]
     trainer = trainer_of()
     losses = [trainer.advance(batch).loss for _ in range(6)]
     assert losses[-1] < 0.8 * losses[0]
 
 
-def test_resuming_gives_the_same_weights(sampler: WindowSampler, tmp_path: Path) -> None:
-    batches = Batches(sampler, RECIPE)
+def test_resuming_gives_the_same_weights(batches: Batches, tmp_path: Path) -> None:
     whole = trainer_of()
     for step in range(4):
         whole.advance(batches[step])
@@ -71,11 +68,11 @@ def test_resuming_gives_the_same_weights(sampler: WindowSampler, tmp_path: Path)
         assert all(torch.equal(own[name], other[name]) for name in own)
 
 
-def test_frozen_layers_stay(sampler: WindowSampler) -> None:
-    recipe = Recipe(steps=8, batch=2, warm_up_steps=1, frozen_layers=2)
+def test_frozen_layers_stay(batches: Batches) -> None:
+    recipe = Recipe(steps=8, warm_up_steps=1, frozen_layers=2, worst_loss=1e9)
     trainer = trainer_of(recipe)
     before = fresh_model().state_dict()
-    trainer.advance(Batches(sampler, RECIPE)[0])
+    trainer.advance(batches[0])
     moved = {
         name for name, v in trainer.model.state_dict().items() if not torch.equal(v, before[name])
     }
@@ -84,18 +81,61 @@ def test_frozen_layers_stay(sampler: WindowSampler) -> None:
     assert "head.inp.weight" in moved
 
 
-def test_the_average_lags_behind(sampler: WindowSampler) -> None:
+def test_a_frozen_encoder_stays_whole(batches: Batches) -> None:
+    trainer = trainer_of(Recipe(warm_up_steps=1, frozen_layers=4, worst_loss=1e9))
+    before = fresh_model().state_dict()
+    trainer.advance(batches[0])
+    after = trainer.model.state_dict()
+    moved = {name for name in after if not torch.equal(after[name], before[name])}
+    assert moved
+    assert all(name.startswith("head.") for name in moved)
+
+
+def test_the_loss_is_that_of_the_engines_log_probabilities(tone_data: Dataset) -> None:
+    """CTC of what the engine would decode, whatever else is in the batch."""
+    spec, model = ModelSpec.load(BUNDLED_MODEL), fresh_model()
+    segments = [SegmentSampler(tone_data).plain(clip) for clip in tone_data.clips[:2]]
+    total = 0.0
+    for segment in segments:
+        log_probs = segment_log_probs(spec, model, CPU, segment.samples.astype("int16"))
+        tokens = torch.tensor([[VOCABULARY.index(letter) for letter in segment.text]])
+        total += float(
+            torch.nn.functional.ctc_loss(
+                torch.from_numpy(log_probs)[:, None],
+                tokens,
+                torch.tensor([len(log_probs)]),
+                torch.tensor([len(segment.text)]),
+                reduction="sum",
+            )
+        )
+    letters = sum(len(segment.text) for segment in segments)
+    own = trainer_of().validate([batch_of(segments, VOCABULARY, spec.chunk_frames)])
+    assert own == pytest.approx(total / letters, rel=1e-4)
+
+
+def test_wrong_transcripts_are_left_out(tone_data: Dataset) -> None:
+    right = SegmentSampler(tone_data).plain(tone_data.clips[0])
+    wrong = Segment(right.samples, "zzz qqq zzz")
+    trainer = trainer_of()
+    each = [trainer.validate([batch_of([one], VOCABULARY, 16)]) for one in (right, wrong)]
+    assert each[0] < each[1]
+    between = Recipe(warm_up_steps=1, worst_loss=sum(each) / 2)
+    filtering = trainer_of(between)
+    loss = filtering.advance(batch_of([right, wrong], VOCABULARY, 16)).loss
+    assert loss == pytest.approx(each[0], rel=1e-4)
+
+
+def test_the_average_lags_behind(batches: Batches) -> None:
     trainer = trainer_of()
     before = trainer.average["head.out.weight"].clone()
-    trainer.advance(Batches(sampler, RECIPE)[0])
+    trainer.advance(batches[0])
     own = trainer.model.state_dict()["head.out.weight"] - before
     behind = trainer.average["head.out.weight"] - before
     assert 0 < behind.norm() < own.norm()
 
 
-def test_validation_leaves_the_weights_alone(sampler: WindowSampler) -> None:
+def test_validation_leaves_the_weights_alone(batches: Batches) -> None:
     trainer = trainer_of()
-    batches = Batches(sampler, RECIPE)
     trainer.advance(batches[0])
     before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
     assert trainer.validate([batches[1]]) > 0
