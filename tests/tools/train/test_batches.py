@@ -51,7 +51,8 @@ def test_windows_texts_and_frames_belong_together(sampler: SegmentSampler) -> No
         assert batch.lengths.sum() == len(batch.tokens)
         assert batch.windows.sum() == len(batch.pcm) == len(batch.span)
         assert len(batch.pcm) <= 30 or len(batch.windows) == 1
-        assert torch.equal(batch.windows, -(-batch.frames // batch.chunk))
+        spare = batch.windows - -(-batch.frames // batch.chunk)
+        assert ((spare == 0) | (spare == 1)).all()  # a last window may hold less than a hop
         assert (batch.tokens > 0).all()
     assert chunks == set(CHUNK_EMISSIONS)
 
