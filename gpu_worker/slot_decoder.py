@@ -140,7 +140,7 @@ class SlotDecoder:
         question = self._words.ask(
             emission.segment_start_sample,
             emission.covered_sample,
-            urgent=emission.end is not SegmentEnd.NONE,
+            for_final=emission.end is not SegmentEnd.NONE,
         )
         self._held = _Held(emission, question, self._words.second_pass_generation)
         return True

@@ -107,11 +107,11 @@ class DecoderSlot:
             self._line[layout.SLOT_EMISSION_COMMIT] = record.resume.emission
         self._bells.frontends[self._frontend[layout.SLOT_OWNER]].ring()
 
-    def ask(self, start: int, stop: int, *, urgent: bool) -> int:
+    def ask(self, start: int, stop: int, *, for_final: bool) -> int:
         """Asks the second pass what it hears from sample ``start`` to ``stop``, 30 s at most.
 
         The audio must stay uncommitted until the answer is here. A question that is still open is
-        forgotten.
+        forgotten. What is asked ``for_final`` is heard first, and more thoroughly.
 
         Returns:
             The question's number, for `answer`.
@@ -121,14 +121,10 @@ class DecoderSlot:
         number = self._line[layout.SLOT_ASKED] + 1
         self._line[layout.SLOT_ASKED_START] = start
         self._line[layout.SLOT_ASKED_STOP] = stop
-        self._line[layout.SLOT_ASKED_URGENT] = int(urgent)
+        self._line[layout.SLOT_ASKED_FINAL] = int(for_final)
         self._line[layout.SLOT_ASKED] = number
         self._bells.second_pass_of(self.slot).ring()
         return number
-
-    def hurry(self) -> None:
-        """A client waits for the answer to the open question now."""
-        self._line[layout.SLOT_ASKED_URGENT] = 1
 
     def answer(self, number: int) -> tuple[Heard, ...] | None:
         """What the second pass heard, best first; None while the newest question is open."""

@@ -148,7 +148,7 @@ SLOT_EMISSION_TAIL: Final = 4  # records consumed, for the inspector
 SLOT_ASKED: Final = 5  # questions put to the second pass
 SLOT_ASKED_START: Final = 6  # the newest one: hear the audio from this sample
 SLOT_ASKED_STOP: Final = 7  # to this one
-SLOT_ASKED_URGENT: Final = 8  # 1 where a client waits for its final
+SLOT_ASKED_FINAL: Final = 8  # 1 where a final is made of the answer, 0 for a partial
 
 # Words of a slot's second-pass line.
 SLOT_ANSWERED: Final = 0  # number of the question that the slot's answer belongs to

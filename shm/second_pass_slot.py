@@ -21,12 +21,15 @@ from shm.plane import Plane
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is heard from sample ``start`` to ``stop``? Numbered per slot, from 1."""
+    """What is heard from sample ``start`` to ``stop``, for a final or a partial?
+
+    Numbered per slot, from 1.
+    """
 
     number: int
     start: int
     stop: int
-    urgent: bool
+    for_final: bool
 
 
 class SecondPassSlot:
@@ -56,7 +59,7 @@ class SecondPassSlot:
         stop = self._decoder[layout.SLOT_ASKED_STOP]
         if not start <= stop <= start + self._longest:
             return None
-        return Question(number, start, stop, self._decoder[layout.SLOT_ASKED_URGENT] != 0)
+        return Question(number, start, stop, self._decoder[layout.SLOT_ASKED_FINAL] != 0)
 
     def audio(self, question: Question) -> Samples:
         """The samples asked about, (n,) int16, copied; n is 30 s at most."""

@@ -1,7 +1,7 @@
 """The second pass's process: ``python -m gpu_worker.second_pass JSON``.
 
 A process of its own, so that an attention model never delays the next step of the first pass. It
-answers the decoders' questions about the audio of its slots: those first for which a client waits.
+answers the decoders' questions about the audio of its slots: those first that finals wait for.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def main(child: Child) -> None:
     mine = range(child.index, geometry.slots, geometry.second_passes)
     slots = [SecondPassSlot(child.plane, child.bells, slot) for slot in mine]
 
-    def hear(utterances: Sequence[Samples]) -> list[tuple[Heard, ...]]:
-        return whisper.hear(utterances, while_waiting=line.beat)
+    def hear(utterances: Sequence[Samples], *, thorough: bool) -> list[tuple[Heard, ...]]:
+        return whisper.hear(utterances, thorough=thorough, while_waiting=line.beat)
 
     answering = Answering(slots, hear, CPU_BATCH if device == CPU else CUDA_BATCH)
     bell = child.bells.second_passes[child.index]

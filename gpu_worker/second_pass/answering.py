@@ -1,14 +1,20 @@
-"""Which questions are answered next: the urgent ones first, then in turn."""
+"""Which questions are answered next: those for finals first, then in turn."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 from shm.audio_ring import Samples
 from shm.heard import Heard
 from shm.second_pass_slot import Question, SecondPassSlot
 
-Hear = Callable[[Sequence[Samples]], list[tuple[Heard, ...]]]
+
+class Hear(Protocol):
+    """A model: what is heard in each utterance, thoroughly or quickly."""
+
+    def __call__(self, utterances: Sequence[Samples], *, thorough: bool) -> list[tuple[Heard, ...]]:
+        """See `Whisper.hear`."""
 
 
 class Answering:
@@ -20,7 +26,9 @@ class Answering:
         self._batch = batch
 
     def round(self) -> bool:
-        """Answers up to a batch of questions; returns whether there were any.
+        """Answers up to a batch of questions, all for finals or all for partials.
+
+        Returns whether there were any.
 
         Who was answered goes to the end of the line, so that no slot waits for ever behind others.
         """
@@ -29,9 +37,11 @@ class Answering:
             question = slot.question()
             if question is not None:
                 open_questions.append((slot, question))
-        open_questions.sort(key=lambda asked: not asked[1].urgent)  # stable: in turn otherwise
-        chosen = open_questions[: self._batch]
-        heard = self._hear([slot.audio(question) for slot, question in chosen])
+        for_final = any(question.for_final for _, question in open_questions)
+        chosen = [asked for asked in open_questions if asked[1].for_final == for_final]
+        del chosen[self._batch :]
+        audio = [slot.audio(question) for slot, question in chosen]
+        heard = self._hear(audio, thorough=for_final)
         for (slot, question), hypotheses in zip(chosen, heard, strict=True):
             slot.answer(question, hypotheses)
             self._waiting.remove(slot)

@@ -202,8 +202,8 @@ def test_session_and_resume_point_are_those_of_the_slot(
 def test_questions_are_numbered_over_the_decoders_of_a_slot(
     plane: Plane, bells: Doorbells, decoder: DecoderSlot
 ) -> None:
-    assert [decoder.ask(0, 40, urgent=False) for _ in range(2)] == [1, 2]
-    assert DecoderSlot(plane, bells, 0).ask(0, 40, urgent=False) == 3
+    assert [decoder.ask(0, 40, for_final=False) for _ in range(2)] == [1, 2]
+    assert DecoderSlot(plane, bells, 0).ask(0, 40, for_final=False) == 3
 
 
 def test_an_answer_is_none_until_it_is_there_and_may_be_empty(
@@ -211,7 +211,7 @@ def test_an_answer_is_none_until_it_is_there_and_may_be_empty(
 ) -> None:
     second_pass = SecondPassSlot(plane, bells, 0)
     for heard in ((Heard("one", -1.0), Heard("won", -2.0)), ()):
-        number = decoder.ask(0, 40, urgent=False)
+        number = decoder.ask(0, 40, for_final=False)
         assert decoder.answer(number) is None
         question = second_pass.question()
         assert question is not None
@@ -220,8 +220,8 @@ def test_an_answer_is_none_until_it_is_there_and_may_be_empty(
 
 
 def test_only_the_newest_question_has_an_answer(decoder: DecoderSlot) -> None:
-    number = decoder.ask(0, 40, urgent=False)
-    decoder.ask(40, 80, urgent=False)
+    number = decoder.ask(0, 40, for_final=False)
+    decoder.ask(40, 80, for_final=False)
     with pytest.raises(AssertionError, match="only the newest"):
         decoder.answer(number)
     with pytest.raises(AssertionError, match="only the newest"):
@@ -234,7 +234,7 @@ def test_what_no_second_pass_would_answer_is_not_asked(
 ) -> None:
     """A question that is passed over would keep its decoder waiting for ever."""
     with pytest.raises(AssertionError, match="no second pass answers"):
-        decoder.ask(40, 40 + length, urgent=False)
+        decoder.ask(40, 40 + length, for_final=False)
     assert SecondPassSlot(plane, bells, 0).question() is None
 
 
@@ -250,6 +250,5 @@ def test_a_decoder_sees_that_its_second_pass_was_replaced(
 
 
 def test_asking_settles_nothing(plane: Plane, decoder: DecoderSlot) -> None:
-    decoder.ask(0, 40, urgent=True)
-    decoder.hurry()
+    decoder.ask(0, 40, for_final=True)
     assert commits(plane) == (0, 0, 0)

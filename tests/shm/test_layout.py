@@ -165,7 +165,7 @@ WRITER_OF = {
     "SLOT_ASKED": {"decoder_slot.py"},
     "SLOT_ASKED_START": {"decoder_slot.py"},
     "SLOT_ASKED_STOP": {"decoder_slot.py"},
-    "SLOT_ASKED_URGENT": {"decoder_slot.py"},
+    "SLOT_ASKED_FINAL": {"decoder_slot.py"},
     "SLOT_ANSWERED": {"second_pass_slot.py"},
 }
 

@@ -24,6 +24,7 @@ class Room:
 
     def __init__(self, plane: Plane, bells: Doorbells, batch: int) -> None:
         self.asked: list[list[int]] = []
+        self.thorough: list[bool] = []
         self.decoders = [DecoderSlot(plane, bells, slot) for slot in range(SLOTS)]
         for slot in range(SLOTS):
             audio = np.full(40, 100 + slot, np.int16)
@@ -31,8 +32,8 @@ class Room:
         slots = [SecondPassSlot(plane, bells, slot) for slot in range(SLOTS)]
         self.answering = Answering(slots, self._hear, batch)
 
-    def ask(self, slot: int, *, urgent: bool = False, stop: int = 10) -> int:
-        return self.decoders[slot].ask(0, stop, urgent=urgent)
+    def ask(self, slot: int, *, for_final: bool = False, stop: int = 10) -> int:
+        return self.decoders[slot].ask(0, stop, for_final=for_final)
 
     def rounds(self) -> list[list[int]]:
         """The slots that are answered, round by round, until no question is open."""
@@ -41,7 +42,9 @@ class Room:
             pass
         return [slots for slots in self.asked[known:] if slots]
 
-    def _hear(self, audio: Sequence[Samples]) -> list[tuple[Heard, ...]]:
+    def _hear(self, audio: Sequence[Samples], *, thorough: bool) -> list[tuple[Heard, ...]]:
+        if audio:
+            self.thorough.append(thorough)
         names = [int(samples[0]) - 100 for samples in audio]
         self.asked.append(names)
         return [
@@ -82,24 +85,26 @@ def test_a_question_is_answered_once(plane: Plane, bells: Doorbells) -> None:
 @pytest.mark.parametrize("batch", [1, 2, SLOTS])
 def test_an_answer_goes_to_its_own_slot(plane: Plane, bells: Doorbells, batch: int) -> None:
     room = Room(plane, bells, batch)
-    numbers = {slot: room.ask(slot, urgent=slot % 2 == 1, stop=10 + slot) for slot in (3, 0, 2, 1)}
+    numbers = {
+        slot: room.ask(slot, for_final=slot % 2 == 1, stop=10 + slot) for slot in (3, 0, 2, 1)
+    }
     room.rounds()
     for slot, number in numbers.items():
         assert room.decoders[slot].answer(number) == (Heard(f"slot {slot} {10 + slot}", -1.0),)
 
 
-def test_urgent_questions_come_first(plane: Plane, bells: Doorbells) -> None:
+def test_questions_for_finals_come_first(plane: Plane, bells: Doorbells) -> None:
     room = Room(plane, bells, 1)
-    for slot, urgent in enumerate([False, True, False, True]):
-        room.ask(slot, urgent=urgent)
+    for slot, for_final in enumerate([False, True, False, True]):
+        room.ask(slot, for_final=for_final)
     assert room.rounds() == [[1], [3], [0], [2]]
 
 
 def test_a_batch_takes_no_more_than_its_limit(plane: Plane, bells: Doorbells) -> None:
     room = Room(plane, bells, 3)
     for slot in range(SLOTS):
-        room.ask(slot, urgent=slot == 3)
-    assert room.rounds() == [[3, 0, 1], [2]]
+        room.ask(slot, for_final=slot == 3)
+    assert room.rounds() == [[3], [0, 1, 2]]
 
 
 def test_in_turn(plane: Plane, bells: Doorbells) -> None:
@@ -116,28 +121,30 @@ def test_in_turn(plane: Plane, bells: Doorbells) -> None:
     assert answered == [0, 1, 2, 3, 0, 1, 2, 3]
 
 
-def test_in_turn_among_the_urgent(plane: Plane, bells: Doorbells) -> None:
+def test_in_turn_among_those_for_finals(plane: Plane, bells: Doorbells) -> None:
     room = Room(plane, bells, 1)
-    room.ask(0, urgent=True)
-    room.ask(2, urgent=True)
+    room.ask(0, for_final=True)
+    room.ask(2, for_final=True)
     assert room.answering.round()
-    room.ask(0, urgent=True)
+    room.ask(0, for_final=True)
     assert room.rounds() == [[2], [0]]
 
 
-def test_hurried_up(plane: Plane, bells: Doorbells) -> None:
-    room = Room(plane, bells, 1)
-    room.ask(0)
-    room.ask(1)
-    room.decoders[1].hurry()
-    assert room.rounds() == [[1], [0]]
+def test_finals_are_heard_thoroughly_and_apart_from_partials(
+    plane: Plane, bells: Doorbells
+) -> None:
+    room = Room(plane, bells, 3)
+    for slot in range(SLOTS):
+        room.ask(slot, for_final=slot != 1)
+    assert room.rounds() == [[0, 2, 3], [1]]
+    assert room.thorough == [True, False]
 
 
 def test_a_successor_answers_what_its_predecessor_left(plane: Plane, bells: Doorbells) -> None:
     number = Room(plane, bells, 1).ask(2)
     successor = Answering(
         [SecondPassSlot(plane, bells, slot) for slot in range(SLOTS)],
-        lambda audio: [(Heard(f"{len(samples)}", 0.0),) for samples in audio],
+        lambda audio, thorough: [(Heard(f"{len(samples)}", 0.0),) for samples in audio],
         1,
     )
     assert successor.round()

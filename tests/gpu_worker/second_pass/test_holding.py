@@ -130,7 +130,7 @@ def test_quick_partials_wait_for_nothing_and_may_change(eager_slot: AskingSlot) 
     (partial,) = eager_slot.results()
     assert text_of(partial) == "abcabc"
     assert not any(word.stable for word in partial.hypothesis.words)
-    assert eager_slot.hears("abcabcd cb").urgent
+    assert eager_slot.hears("abcabcd cb").for_final
     (final,) = eager_slot.results()
     assert text_of(final) == "abcabcd cb."
     assert all(word.stable for word in final.hypothesis.words)

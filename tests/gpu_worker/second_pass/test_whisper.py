@@ -51,6 +51,15 @@ def tone(seconds: float) -> NDArray[np.int16]:
 # -- hearing
 
 
+def test_a_quick_look_is_one_hypothesis_and_about_right(whisper: Whisper) -> None:
+    spoken = speech()
+    heard = whisper.hear([clip.audio for clip in spoken], thorough=False)
+    for clip, found in zip(spoken, heard, strict=True):
+        assert len(found) == 1
+        errors = count_word_errors([(clip.text, found[0].text)])
+        assert errors.errors <= 0.3 * errors.words, (clip.text, found[0].text)
+
+
 def test_speech_is_heard_about_right(whisper: Whisper) -> None:
     spoken = speech()
     heard = whisper.hear([clip.audio for clip in spoken])
@@ -105,7 +114,7 @@ def test_the_bound_on_tokens_is_what_it_says(
     monkeypatch.setattr(whisper_module, "MIN_TOKENS", 3)
     monkeypatch.setattr(whisper_module, "TOKENS_PER_S", 2)
     audio = speech()[0].audio[: 5 * SAMPLE_RATE_HZ]
-    (found,) = whisper._generate(whisper._log_mel(audio)[np.newaxis])
+    (found,) = whisper._generate(whisper._log_mel(audio)[np.newaxis], True)
     assert {len(tokens) for tokens in found.result().sequences_ids} == {3 + 2 * 5}
 
 
