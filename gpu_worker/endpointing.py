@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_worker.quiet import AUDIBLE_RMS
+from gpu_worker.quiet import AUDIBLE_DIFFERENCE_RMS
 from models.spec import ModelSpec
 from shm.layout import MAX_SEGMENT_S
 
@@ -59,7 +59,7 @@ class EndpointRules:
     """The rules in frames of the model.
 
     ``early`` lets the audio's own quiet bring an end forward, see `gpu_worker.quiet`;
-    ``audible_rms`` is the level, of 32768, that a segment must have reached for it to do so.
+    ``audible_difference_rms`` is what a segment must have reached for it to do so (see `quiet`).
     """
 
     silent_tokens: tuple[int, ...]
@@ -70,7 +70,7 @@ class EndpointRules:
     onset_margin: int
     max_frames: int
     early: bool
-    audible_rms: int
+    audible_difference_rms: int
 
     @staticmethod
     def of_model(
@@ -92,7 +92,7 @@ class EndpointRules:
             onset_margin=frames(ONSET_MARGIN_MS),
             max_frames=frames(MAX_SEGMENT_S * 1000),
             early=early,
-            audible_rms=AUDIBLE_RMS,
+            audible_difference_rms=AUDIBLE_DIFFERENCE_RMS,
         )
 
 

@@ -71,7 +71,7 @@ class Lane:
         self._spec = spec
         self._rules = rules
         self._endpointer = Endpointer(rules)
-        self._quiet = QuietDetector(spec.sample_rate_hz, rules.audible_rms)
+        self._quiet = QuietDetector(spec.sample_rate_hz, rules.audible_difference_rms)
         self._question: int | None = None
         self.epoch = epoch
         self.resume(resume)
@@ -142,7 +142,8 @@ class Lane:
         None if the utterance was asked about and goes on.
         """
         speech = self._endpointer.speech(log_probs)
-        self._question = None
+        if self._question is not None and self._question <= plan.stop:
+            self._question = None  # this was its turn; one that is due later keeps its place
         if plan.asks:
             counted = self._answer(plan, speech)
             if counted is None:

@@ -28,8 +28,9 @@ WELL_BELOW_LOUDEST: Final = 1_000
 """30 dB: as far below the loudest, everything is."""
 ABOVE_SOFTEST: Final = 4
 """6 dB: so near to the softest, it is where it is below the loudest as well."""
-AUDIBLE_RMS: Final = 8
-"""Of 32768. A segment that was never louder (-72 dBFS) holds nothing that could end."""
+AUDIBLE_DIFFERENCE_RMS: Final = 8
+"""Of 32768, of the samples' first difference: that of white noise with an RMS of 6, or of a tone of
+300 Hz with one of 68. A segment that was never louder holds nothing that could end."""
 
 
 class QuietDetector:
@@ -37,9 +38,11 @@ class QuietDetector:
 
     __slots__ = ("_audible", "_hops", "_last", "_loudest", "_quiet", "_softest", "_tail", "hop")
 
-    def __init__(self, sample_rate_hz: int, audible_rms: int = AUDIBLE_RMS) -> None:
+    def __init__(
+        self, sample_rate_hz: int, audible_difference_rms: int = AUDIBLE_DIFFERENCE_RMS
+    ) -> None:
         self.hop: Final = max(1, sample_rate_hz * HOP_MS // 1000)
-        self._audible = audible_rms**2 * self.hop * SMOOTHED_HOPS
+        self._audible = audible_difference_rms**2 * self.hop * SMOOTHED_HOPS
         self.reset()
 
     def reset(self) -> None:
@@ -78,7 +81,9 @@ class QuietDetector:
             return False
         energies = self._energies(samples)
         levels, softest, loudest = self._levels(energies)
-        threshold = np.maximum(softest * ABOVE_SOFTEST, loudest // WELL_BELOW_LOUDEST)
+        # Until the first smoothed hop, softest is the largest of integers.
+        near_softest = np.minimum(softest, loudest) * ABOVE_SOFTEST
+        threshold = np.maximum(near_softest, loudest // WELL_BELOW_LOUDEST)
         threshold = np.minimum(threshold, loudest // BELOW_LOUDEST)
         loud = (levels > threshold) | (loudest < self._audible)
         lasted = self._lasted(loud)
@@ -113,7 +118,7 @@ class QuietDetector:
         smoothed = np.where(ends >= SMOOTHED_HOPS, levels, np.iinfo(np.int64).max)
         softest = np.minimum(np.minimum.accumulate(smoothed), self._softest)
         loudest = np.maximum(np.maximum.accumulate(levels), self._loudest)
-        return levels, np.minimum(softest, loudest), loudest
+        return levels, softest, loudest
 
     def _lasted(self, loud: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Hops of quiet up to and with each hop."""

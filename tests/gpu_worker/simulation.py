@@ -38,7 +38,7 @@ STEPS_PER_DRAW: Final = 250
 IDLE_ROUNDS: Final = 3
 """Rounds in which nobody does anything, in the calm at the end, that mean a deadlock."""
 
-RULES: Final = replace(EndpointRules.of_model(TINY), audible_rms=0)
+RULES: Final = replace(EndpointRules.of_model(TINY), audible_difference_rms=0)
 """Samples this small are all below what is audible by default, and nothing would be asked early."""
 
 MARK: Final = None

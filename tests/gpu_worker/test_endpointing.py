@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpu_worker.endpointing import Endpointer, EndpointRules, EndpointTimes
-from gpu_worker.quiet import AUDIBLE_RMS
+from gpu_worker.quiet import AUDIBLE_DIFFERENCE_RMS
 from models import ECHO_MODEL
 from models.spec import ModelSpec
 from shm.layout import MAX_SEGMENT_S
@@ -24,7 +24,7 @@ RULES = EndpointRules(
     onset_margin=3,
     max_frames=60,
     early=True,
-    audible_rms=0,
+    audible_difference_rms=0,
 )
 speech_patterns = st.lists(
     st.tuples(st.booleans(), st.integers(1, 25)), min_size=1, max_size=12
@@ -47,7 +47,7 @@ def test_the_bundled_models_rules_are_the_documented_times() -> None:
         onset_margin=8,
         max_frames=MAX_SEGMENT_S * 25,
         early=True,
-        audible_rms=AUDIBLE_RMS,
+        audible_difference_rms=AUDIBLE_DIFFERENCE_RMS,
     )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gpu_worker.endpointing import EndpointRules, EndpointTimes
 from gpu_worker.lane import Lane
+from models import BUNDLED_MODEL
 from models.spec import ModelSpec
 from shm.emissions import Emission, SegmentEnd
 from shm.outbox import ResumePoint
@@ -25,7 +26,7 @@ CONTEXT = replace(TINY, chunk_frames=5)
 SPECS = [CONTEXT, NO_CONTEXT]
 MAX_FRAMES = EndpointRules.of_model(TINY).max_frames
 CHUNKS_ALONE = EndpointRules.of_model(TINY, EndpointTimes(trailing_silence_ms=800), early=False)
-EARLY = replace(CHUNKS_ALONE, early=True, audible_rms=0)
+EARLY = replace(CHUNKS_ALONE, early=True, audible_difference_rms=0)
 START = ResumePoint.of_session(0, 0)
 
 Audio = NDArray[np.int16]
@@ -417,3 +418,40 @@ def test_audio_is_to_be_heard_before_it_is_planned() -> None:
     lane.listen(spoken("abcdabcd" * 5)[:head])
     assert lane.unheard(head + 100, None) is None
     assert lane.plan(head, None) is not None
+
+
+BUNDLED = ModelSpec.load(BUNDLED_MODEL)
+
+
+@pytest.mark.parametrize("late_ms", [0, 80, 160])
+def test_a_question_that_is_due_after_the_next_chunk_is_still_put(late_ms: int) -> None:
+    """The model falls silent after the audio does; wherever the chunks lie, the end is in time."""
+    rng = np.random.default_rng(0)
+    for end in range(24_000, 24_000 + BUNDLED.chunk_samples, 640):
+        audio = np.zeros(80_000, np.int16)
+        audio[:end] = rng.integers(-9_000, 9_000, end)
+        model_end = end + 16 * late_ms
+        delay_ms = (_ended_at(audio, model_end) - model_end) / 16
+        assert delay_ms <= 600 + 80, f"speech up to {end}"
+
+
+def _ended_at(audio: Audio, model_end: int) -> int:
+    """The sample that decides, where the bundled model hears a letter up to ``model_end``."""
+    lane = Lane(BUNDLED, EndpointRules.of_model(BUNDLED), 1, START)
+    frame = 0
+    for head in range(0, len(audio), 1_280):
+        while True:
+            unheard = lane.unheard(head, None)
+            if unheard is not None:
+                lane.listen(audio[slice(*unheard)])
+            plan = lane.plan(head, None)
+            if plan is None:
+                break
+            starts = (frame + np.arange(plan.frames)) * BUNDLED.frame_samples
+            log_probs = np.full((plan.frames, len(BUNDLED.vocabulary)), -20, np.float32)
+            log_probs[np.arange(plan.frames), np.where(starts < model_end, 5, BUNDLED.blank)] = 0
+            emission = lane.complete(plan, log_probs)
+            if emission is not None and emission.end is not SegmentEnd.NONE:
+                return plan.stop
+            frame += 0 if emission is None else plan.frames
+    raise AssertionError("the utterance never ended")

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -115,11 +115,16 @@ def test_the_loudest_samples_do_not_overflow() -> None:
 
 @given(
     parts=st.lists(
-        st.tuples(st.integers(1, 40), st.sampled_from([0, 3, 40, 700, 9_000])), min_size=1
+        st.tuples(
+            st.one_of(st.integers(1, 5), st.integers(1, 40)),
+            st.sampled_from([0, 3, 40, 700, 9_000]),
+        ),
+        min_size=1,
     ),
-    cuts=st.lists(st.integers(0, 300)),
+    cuts=st.lists(st.one_of(st.integers(1, 8), st.integers(0, 300))),
     enough=st.integers(1, 30),
 )
+@example(parts=[(3, 0), (10, 40), (30, 700), (80, 40)], cuts=[1, 2], enough=30)
 def test_any_split_tells_the_same(
     parts: list[tuple[int, int]], cuts: list[int], enough: int
 ) -> None:
