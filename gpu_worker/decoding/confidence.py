@@ -63,7 +63,8 @@ class Evidence:
     share: float | None = None
     """Of the n-best texts' weight, what has the word at its place; None where nobody looked."""
     attention_log_prob: float | None = None
-    """The mean of its tokens by a second pass; None without one."""
+    """What a second pass makes of it, None without one: its text's log-probability per word, plus
+    that of the share of its hypotheses which have the word."""
 
     @property
     def stage(self) -> str:

@@ -24,12 +24,23 @@ LANGUAGE_WEIGHT: Final = 0.2
 WORD_BONUS: Final = 0.8
 """What each word adds: the other scores only ever fall with more words."""
 
+MISSED_PER_FRAME: Final = 1.5
+"""By so many nats a frame CTC may prefer the first pass's text. Of 216 clips none did (1.2 at
+most), nor did babble and reversed speech (0.8); with only their first half, four in five did."""
+
+MISSED_WORDS: Final = 4
+"""So many words more must the first pass have: short texts can differ much for a letter or two."""
+
 
 class Scores(Protocol):
     """What the choice needs to know of texts. All are natural logarithms."""
 
     def prefixes(self, text: str) -> NDArray[np.float64]:
         """CTC log-probabilities of the text's first 0, 1, ... all words: (words + 1,)."""
+        ...
+
+    def wholes(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """CTC log-probabilities of whole texts, (texts,): `prefixes`' last, in one go."""
         ...
 
     def language(self, text: str) -> float:
@@ -53,3 +64,15 @@ def choose(heard: Sequence[Heard], first_pass: str, scores: Scores) -> str:
         if score > best_score:
             best_score, best = score, text
     return best
+
+
+def misses_speech(text: str, first_pass: str, scores: Scores, frames: int) -> bool:
+    """Whether most of what was said in these ``frames`` is not in the text.
+
+    An attention model now and then stops after a few words of a long utterance. CTC's words are
+    less accurate, but all there.
+    """
+    if len(first_pass.split()) < len(text.split()) + MISSED_WORDS:
+        return False
+    ours, theirs = scores.wholes([text, first_pass])
+    return bool(theirs > ours + MISSED_PER_FRAME * frames)

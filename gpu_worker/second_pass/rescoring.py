@@ -31,7 +31,7 @@ from gpu_worker.decoding import (
     spoken_frames,
     word_shares,
 )
-from gpu_worker.second_pass.choice import choose
+from gpu_worker.second_pass.choice import choose, misses_speech
 from gpu_worker.second_pass.taught_words import TaughtWords
 from shm.heard import Heard
 
@@ -68,6 +68,8 @@ class Rescorer:
         """The best of what both passes heard; ``log_probs`` (frames, vocabulary) of the segment."""
         scores = _Scores(self._aligner, log_probs, self._language_model)
         chosen = choose(heard, first_pass.text, scores)
+        if misses_speech(chosen, first_pass.text, scores, len(log_probs)):
+            chosen = first_pass.text
         text = self._taught.corrected(chosen, first_pass.text, scores)
         try:
             aligned = self._aligner.align(log_probs, text)
@@ -125,6 +127,10 @@ class _Scores:
             return self._aligner.prefix_log_likelihoods(self._log_probs, text)
         except AlignmentError:
             return np.full(len(text.split()) + 1, -np.inf)
+
+    def wholes(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """See `choice.Scores`."""
+        return self._aligner.log_likelihoods(self._log_probs, texts)
 
     def language(self, text: str) -> float:
         """See `choice.Scores`."""

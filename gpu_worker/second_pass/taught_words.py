@@ -39,7 +39,7 @@ MOST_RESPELLED: Final = 3000
 """Among more taught words than this too many resemble something, and looking takes too long: only
 the second rule holds then."""
 MOST_CANDIDATES: Final = 24
-"""Each costs a pass over the utterance's log-probabilities; the likest are tried."""
+"""All are scored in one pass over the utterance's log-probabilities; the likest are tried."""
 
 
 class Respelling(NamedTuple):
@@ -94,19 +94,23 @@ class TaughtWords:
             if self._known.isdisjoint(instead) or instead == words[start:end]:
                 continue
             changed = [*words[:start], *instead, *words[end:]]
-            if _support(changed, scores) >= _support(words, scores):
+            after, before = _supports([changed, words], scores)
+            if after >= before:
                 words = changed
         return " ".join(words)
 
     def _respelled(self, text: str, scores: Scores) -> str:
         """The text with all respellings that gain more than they cost, the best first."""
         words = text.split()
-        before = _support(words, scores)
-        gains = []
-        for candidate in self.respellings(words):
-            changed = [*words[: candidate.start], candidate.word, *words[candidate.end :]]
-            gain = _support(changed, scores) - before
-            gains.append((gain - UNLIKENESS_COST * (1 - candidate.likeness), candidate))
+        candidates = self.respellings(words)
+        if not candidates:
+            return text
+        changed = [[*words[: c.start], c.word, *words[c.end :]] for c in candidates]
+        before, *after = _supports([words, *changed], scores)
+        gains = [
+            (support - before - UNLIKENESS_COST * (1 - candidate.likeness), candidate)
+            for support, candidate in zip(after, candidates, strict=True)
+        ]
         chosen: list[Respelling] = []
         for gain, candidate in sorted(gains, reverse=True):
             apart = all(candidate.end <= c.start or c.end <= candidate.start for c in chosen)
@@ -130,9 +134,14 @@ class TaughtWords:
                 yield likeness, word
 
 
-def _support(words: Sequence[str], scores: Scores) -> float:
-    text = " ".join(words)
-    return CTC_WEIGHT * float(scores.prefixes(text)[-1]) + LANGUAGE_WEIGHT * scores.language(text)
+def _supports(texts: Sequence[Sequence[str]], scores: Scores) -> list[float]:
+    """What CTC and language model together say for each text."""
+    joined = [" ".join(words) for words in texts]
+    language = np.array([scores.language(text) for text in joined])
+    supports: list[float] = (
+        CTC_WEIGHT * scores.wholes(joined) + LANGUAGE_WEIGHT * language
+    ).tolist()
+    return supports
 
 
 def _pairs(word: str) -> set[str]:

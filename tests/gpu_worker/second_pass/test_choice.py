@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gpu_worker.second_pass.choice import CTC_WEIGHT, LANGUAGE_WEIGHT, WORD_BONUS, choose
+from gpu_worker.second_pass.choice import (
+    CTC_WEIGHT,
+    LANGUAGE_WEIGHT,
+    MISSED_PER_FRAME,
+    WORD_BONUS,
+    choose,
+    misses_speech,
+)
 from shm.heard import Heard
 
 
@@ -37,6 +44,9 @@ class Said:
             fits = self._words[place : place + 1] == [word]
             found.append(found[-1] + (self._silence_costs if fits else -self._costs))
         return np.array(found)
+
+    def wholes(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        return np.array([self.prefixes(text)[-1] for text in texts])
 
     def language(self, text: str) -> float:
         return self._language.get(text, 0.0)
@@ -104,6 +114,24 @@ def test_what_nothing_supports_is_empty() -> None:
     """An attention model invents text on noise."""
     heard = [Heard("thank you for watching", -3.0), Heard("you", -4.0)]
     assert choose(heard, "er", Said("")) == ""
+
+
+# -- what stops early
+
+
+def test_a_text_that_stops_early_misses_speech() -> None:
+    said = "the quick brown fox jumps over the lazy dog"
+    scores = Said(said, silence_costs=20.0)
+    frames = int(7 * 20.0 / MISSED_PER_FRAME)  # seven of the nine words are more than enough
+    assert misses_speech("the", said, scores, frames - 1)
+    assert not misses_speech("the quick", said, scores, frames + 1)
+    assert not misses_speech(said, "the", scores, frames)
+
+
+def test_a_few_words_less_are_no_missed_speech() -> None:
+    scores = Said("the quick brown fox", silence_costs=1e6)
+    assert not misses_speech("the", "the quick brown fox", scores, 10)
+    assert misses_speech("", "the quick brown fox", scores, 10)
 
 
 # -- whatever is heard
