@@ -29,15 +29,21 @@ class Endings:
     ) -> None:
         """Counts one stream.
 
-        An utterance is answered by the first final that comes after its last word and before the
-        next utterance's first. The last one does not count: the end of the stream ends it.
+        An utterance is answered by the first final that holds its last word and comes after it and
+        before the next utterance's first. The last one does not count: the end of the stream ends
+        it.
         """
         finals = [message for message in messages if message.is_final and message.words]
         for spoken, following in pairwise(utterances):
             self.utterances += 1
             self.cut += any(is_cut(word, finals) for word in spoken)
             end_ms, next_ms = spoken[-1].end_ms, following[0].start_ms
-            arrived = [f.arrived_ms for f in finals if end_ms <= f.arrived_ms < next_ms]
+            arrived = [
+                final.arrived_ms
+                for final in finals
+                if end_ms <= final.arrived_ms < next_ms
+                and final.words[-1].end_ms > spoken[-1].start_ms
+            ]
             if arrived:
                 self.answered += 1
                 self.delays_ms.append(arrived[0] - end_ms)

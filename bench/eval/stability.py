@@ -50,9 +50,10 @@ class Ledger:
                 stable, last_partial = [], None
                 continue
             last_partial = message.text
-            known = len(stable)
-            stable = stable_words(message)
-            self.delays_ms += [message.sent_ms - word.end_ms for word in stable[known:]]
+            now_stable = stable_words(message)
+            self.delays_ms += [message.sent_ms - word.end_ms for word in now_stable[len(stable) :]]
+            # A word that was stable once counts as such until the final, whatever is said later.
+            stable = [*now_stable, *stable[len(now_stable) :]]
 
     def as_json(self) -> dict[str, object]:
         """Counts, and the delays from a word's end to the message that first called it stable."""

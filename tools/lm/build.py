@@ -8,6 +8,7 @@ happens.
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -144,12 +145,13 @@ def _read_texts(recipe: Recipe, parts: _Ingredients) -> Iterator[str]:
 
 def _weights(recipe: Recipe, parts: _Ingredients) -> list[float]:
     """A weight for each model, in their order; they sum to 1."""
-    if len(parts.models) == 1:
+    if len(parts.models) == 1 and recipe.weights is None:
         return [1.0]
     if recipe.weights is not None:
         given = list(recipe.weights)
         rest = [1 - sum(given)] if recipe.base is not None else []
-        if len(given) != len(recipe.texts) or min(given + rest) <= 0:
+        usable = all(0 < weight < math.inf for weight in given + rest)
+        if len(given) != len(recipe.texts) or not usable:
             raise LmError(
                 f"--weight wants {len(recipe.texts)} numbers above 0, one for each --text, that "
                 f"leave something for the base, not {','.join(map(str, given))}"

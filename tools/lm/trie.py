@@ -45,6 +45,8 @@ def read_trie(path: Path) -> NgramModel:
         LmError: it is of another kind, was built without its words, or ends early.
     """
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        if len(data) < _PARAMETERS_AT + _PARAMETERS.size:
+            raise LmError(f"{path}: the KenLM binary ends early or is damaged")
         order, _, kind, has_words, _ = _PARAMETERS.unpack_from(data, _PARAMETERS_AT)
         if kind not in _KINDS:
             raise LmError(

@@ -33,6 +33,12 @@ def test_a_final_outside_the_pause_is_no_answer(arrived_ms: float) -> None:
     assert entered(final(*HEARD, sent_ms=arrived_ms)).answered == 0
 
 
+def test_the_late_final_of_an_earlier_part_is_no_answer() -> None:
+    """The utterance was split: what comes first after its last word is the part before that."""
+    endings = entered(final(HEARD[0], sent_ms=1200), final(HEARD[1], sent_ms=1900))
+    assert endings.delays_ms == [900]
+
+
 def test_a_final_without_words_is_no_answer() -> None:
     assert entered(final(sent_ms=1600)).answered == 0
 

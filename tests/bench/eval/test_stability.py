@@ -42,6 +42,14 @@ def test_a_word_that_vanishes_has_changed() -> None:
     assert (ledger.changed, ledger.early) == (1, 1)
 
 
+def test_a_stable_word_counts_as_such_until_the_final() -> None:
+    """Whatever is said of it in between."""
+    ledger = Ledger()
+    unsure = word("one", 0, 300, is_stable=False)
+    ledger.enter([partial(ONE), partial(unsure), final(TWO)])
+    assert ledger.changed == 1
+
+
 def test_moved_times_are_no_changed_text() -> None:
     ledger = Ledger()
     ledger.enter([partial(ONE), final(word("one", 0, 320, is_stable=True))])

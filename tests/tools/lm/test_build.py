@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -114,6 +115,8 @@ def test_a_model_that_is_too_large_is_pruned(
         ({"texts": [2], "base": True}, "too few to find the best weight; give --weight"),
         ({"texts": [2], "base": True, "weights": (0.5, 0.2)}, "wants 1 numbers above 0"),
         ({"texts": [2], "base": True, "weights": (1.0,)}, "leave something for the base"),
+        ({"texts": [2], "base": True, "weights": (math.nan,)}, "wants 1 numbers above 0"),
+        ({"texts": [2], "weights": (math.nan,)}, "wants 1 numbers above 0"),
         ({"texts": [2], "min_count": 99}, "no word occurs 99 times"),
     ],
 )
