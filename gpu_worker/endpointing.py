@@ -148,6 +148,11 @@ class Endpointer:
             return None
         return self._frames - self._silence + self._silence_needed()
 
+    @property
+    def silent_since(self) -> int:
+        """The frame after the last one in which something is spoken, from the utterance's start."""
+        return self._frames - self._silence
+
     def frames_given_back(self) -> int:
         """Frames of silence before the end that the next utterance hears again at its start."""
         return min(self._rules.onset_margin, self._silence // 2)

@@ -18,16 +18,22 @@ the worker came to look.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpu_worker.endpointing import Endpointer, EndpointRules
-from gpu_worker.quiet import QuietDetector
+from gpu_worker.quiet import HOP_MS, QuietDetector
 from models.spec import ModelSpec
 from shm.audio_ring import Samples
 from shm.emissions import Emission, SegmentEnd
 from shm.outbox import ResumePoint
+
+PAUSE_MS: Final = 350
+"""So long it must have been quiet for the second pass to begin ahead of the utterance's end."""
+HEARD_OF_PAUSE_MS: Final = 300
+"""So much of a pause the second pass hears, however long it becomes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +111,17 @@ class Lane:
         if self._quiet.listen(samples, enough):
             self._question = self.segment_start + self._quiet.heard
 
+    @property
+    def pause(self) -> tuple[int, int] | None:
+        """The segment's audio up to the pause that it is in, if it is: from sample, to sample.
+
+        Were the utterance to end in this pause, that is what the second pass would be asked about.
+        """
+        if self._quiet.lasted * HOP_MS < PAUSE_MS:
+            return None
+        heard = HEARD_OF_PAUSE_MS * self._spec.sample_rate_hz // 1000
+        return self.segment_start, self.segment_start + self._quiet.since + heard
+
     def plan(self, audio_head: int, mark_sample: int | None) -> Plan | None:
         """The next step, if ``audio_head`` or the mark allows one.
 
@@ -165,12 +182,14 @@ class Lane:
             end, next_sample, next_mark = SegmentEnd.ENDPOINT, resumed, self._mark
         else:
             end, next_sample, next_mark = SegmentEnd.NONE, reached, self._mark
+        covered = plan.stop if end is SegmentEnd.MARK else reached
         emission = Emission(
             epoch=self.epoch,
             segment=self._segment,
             segment_start_sample=self.segment_start,
             first_frame=first_frame,
-            covered_sample=plan.stop if end is SegmentEnd.MARK else reached,
+            covered_sample=covered,
+            heard_sample=self._heard_of(covered),
             end=end,
             next_sample=next_sample,
             next_mark=next_mark,
@@ -202,6 +221,16 @@ class Lane:
             return None
         self._endpointer = tried
         return frames
+
+    def _heard_of(self, covered: int) -> int:
+        """Up to where the second pass need hear, of the audio up to ``covered``.
+
+        To the model, too, the pause must be one: soft words at the end may sound quiet.
+        """
+        pause = self.pause
+        if pause is None or self._sample_of(self._endpointer.silent_since) > pause[1]:
+            return covered
+        return min(covered, pause[1])
 
     @property
     def _needed(self) -> int:

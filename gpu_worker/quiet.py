@@ -64,6 +64,11 @@ class QuietDetector:
         """The sample of the segment from which on it is quiet; `heard` if it is not."""
         return (self._hops - self._quiet) * self.hop
 
+    @property
+    def lasted(self) -> int:
+        """For how many hops it has been quiet."""
+        return self._quiet
+
     def listen(self, samples: Samples, enough: int) -> bool:
         """Takes the next ``samples``, whole hops of them, up to where it was quiet for long enough.
 

@@ -11,25 +11,24 @@ ring meanwhile. Until a final has been published its audio stays, so a replay as
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpu_worker.decoding import FrameHypothesis, Search
+from gpu_worker.figures import DecoderFigures
 from gpu_worker.partials import PartialSchedule
+from gpu_worker.second_pass.questions import Questions
 from gpu_worker.second_pass.rescoring import N_BEST, Rescorer
 from models.spec import ModelSpec
 from shm.decoder_slot import DecoderSlot
 from shm.emissions import Emission, SegmentEnd
+from shm.heard import Purpose
 from shm.outbox import OutboxRecord, ResumePoint
 from shm.records import Hypothesis, Word
 from shm.session import Session
-
-GIVEN_UP_AFTER_DEATHS: Final = 2
-"""A second pass that died this often over one question gets no third chance: the first pass's text
-is final then. Late and less accurate is better than never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +40,16 @@ class SecondPass:
     """Whether partials wait for it, too: they are rare then, and meant to be accurate."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """A record whose hypothesis waits for the answer to a question."""
-
-    emission: Emission
-    question: int
-    deaths: int  # of the second pass before the question
-
-
 class SlotDecoder:
     """The beam search of one slot and its place in the slot's emissions."""
 
     __slots__ = (
+        "_figures",
         "_held",
         "_log_probs",
         "_next_frame",
         "_partials",
+        "_questions",
         "_resume",
         "_search",
         "_second_pass",
@@ -65,6 +57,7 @@ class SlotDecoder:
         "_session",
         "_spec",
         "_spoken",
+        "_start",
         "_words",
     )
 
@@ -75,16 +68,21 @@ class SlotDecoder:
         search: Search,
         partials: PartialSchedule,
         second_pass: SecondPass | None = None,
+        figures: DecoderFigures | None = None,
     ) -> None:
+        """Without ``figures`` nothing is counted."""
+        self._figures = figures
         self._spec = spec
         self._words = words
         self._search = search
         self._partials = partials
         self._second_pass = second_pass
-        self._held: _Held | None = None
+        self._questions = Questions(words)
+        self._held: Emission | None = None  # its hypothesis waits for an answer
         self._log_probs: list[NDArray[np.float32]] = []  # of the segment, for the second pass
         self._session: Session | None = None
         self._resume = ResumePoint.of_session(0, 0)
+        self._start = 0  # of the segment, in samples
         self._next_frame = 0
         self._sent: tuple[Word, ...] = ()
         self._spoken = False
@@ -92,12 +90,14 @@ class SlotDecoder:
     def work(self) -> bool:
         """Takes the next emission record, if there is one and room for what may come of it."""
         if not (self._words.has_emission and self._words.has_room):
+            self._hear_ahead()
             return False
         if self._held is not None:
             return self._take_answer(self._held)
         emission = self._words.read()
         if self._belongs(emission):
-            self._decode(emission)
+            with self._figures.search(self._words.stepped_ns) if self._figures else nullcontext():
+                self._decode(emission)
         else:
             self._words.drop()
             self._next_frame = 0
@@ -122,6 +122,7 @@ class SlotDecoder:
         if emission.first_frame == 0:
             self._words.begin_attempt()
             self._begin_segment()
+            self._start = emission.segment_start_sample
         self._search.advance(emission.log_probs)
         if self._second_pass is not None:
             self._log_probs.append(emission.log_probs.copy())
@@ -137,25 +138,39 @@ class SlotDecoder:
         """Puts the segment's audio so far to the second pass, if there is one, and holds on."""
         if self._second_pass is None:
             return False
-        question = self._words.ask(
-            emission.segment_start_sample,
-            emission.covered_sample,
-            for_final=emission.end is not SegmentEnd.NONE,
-        )
-        self._held = _Held(emission, question, self._words.second_pass_generation)
+        purpose = Purpose.PARTIAL if emission.end is SegmentEnd.NONE else Purpose.FINAL
+        self._questions.ask(emission.segment_start_sample, emission.heard_sample, purpose)
+        self._held = emission
         return True
 
-    def _take_answer(self, held: _Held) -> bool:
+    def _hear_ahead(self) -> None:
+        """Lets the second pass begin while the utterance pauses: it may be over.
+
+        If it is not, that was for nothing; the next question replaces this one.
+        """
+        if self._second_pass is None or self._session is None or not self._spoken:
+            return
+        if self._words.epoch != self._session.epoch:
+            self._questions.withdraw()
+            return
+        stop = self._words.pause(self._start)
+        if stop is not None:
+            self._questions.ask_ahead(self._start, stop)
+            if self._questions.is_hopeless:
+                self._questions.withdraw()
+
+    def _take_answer(self, emission: Emission) -> bool:
         """Goes on with the record that was held, once its question is answered or given up."""
-        emission = held.emission
         if self._words.epoch != emission.epoch:
+            self._questions.withdraw()
             self._held = None  # the client is gone; the record is dropped as any of its session
             return True
         assert self._second_pass is not None, "only a second pass is asked"
-        heard = self._words.answer(held.question)
-        deaths = self._words.second_pass_generation - held.deaths
-        if heard is None and deaths < GIVEN_UP_AFTER_DEATHS:
-            return False
+        heard = self._questions.answer()
+        if heard is None:
+            if not self._gives_up(emission):
+                return False
+            self._questions.withdraw()
         self._held = None
         found = self._search.final()
         if heard is not None:
@@ -167,6 +182,15 @@ class SlotDecoder:
         else:
             self._final(emission, found)
         return True
+
+    def _gives_up(self, emission: Emission) -> bool:
+        """Whether the first pass's text will have to do.
+
+        For a partial, as soon as its final could be worked on: that must not wait for it. Other
+        finals are heard first, so a partial might otherwise wait as long as they keep coming.
+        """
+        is_partial = emission.end is SegmentEnd.NONE
+        return self._questions.is_hopeless or (is_partial and self._words.ends_ahead)
 
     def _partial(self, emission: Emission) -> None:
         found = self._heard(self._search.partial())
@@ -210,6 +234,7 @@ class SlotDecoder:
         self._sent = ()
         self._spoken = False
         self._log_probs.clear()
+        self._questions.forget()
 
     def _heard(self, found: FrameHypothesis) -> FrameHypothesis:
         """Nothing, while no frame of the segment was likelier a character than silence.

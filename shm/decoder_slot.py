@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from shm import layout
 from shm.doorbells import Doorbells
-from shm.emissions import Emission, read_emission
-from shm.heard import MAX_HEARD_S, Heard, read_heard
+from shm.emissions import Emission, SegmentEnd, read_emission
+from shm.heard import MAX_HEARD_S, Heard, Purpose, read_heard
 from shm.outbox import OutboxRecord, ResumePoint, read_outbox, write_outbox
 from shm.plane import Plane
 from shm.process_line import ProcessLine
 from shm.session import Session, SessionReader
+from shm.stamp import stamp, stamp_of
 
 
 class DecoderSlot:
@@ -70,9 +71,22 @@ class DecoderSlot:
 
     def read(self) -> Emission:
         """The next emission record, a view until `step_past` or `drop`."""
+        return self._emission(self._tail)
+
+    @property
+    def ends_ahead(self) -> bool:
+        """Whether a record behind the next one ends a segment."""
+        head = self._worker[layout.SLOT_EMISSION_HEAD]
+        return any(
+            self._emission(index).end is not SegmentEnd.NONE
+            for index in range(self._tail + 1, head)
+        )
+
+    @property
+    def stepped_ns(self) -> int:
+        """When the worker published the record that `read` gives."""
         offset = self._plane.layout.emission_record(self.slot, self._tail)
-        size = self._plane.geometry.emission_record_bytes
-        return read_emission(self._plane.bytes(offset, size), self._tail)
+        return stamp_of(self._plane.bytes(offset, layout.LINE_BYTES))
 
     def step_past(self) -> None:
         """Done with a record that a replay of this segment would still need."""
@@ -100,6 +114,7 @@ class DecoderSlot:
         offset = self._plane.layout.outbox_record(self.slot, head)
         buffer = self._plane.bytes(offset, layout.OUTBOX_RECORD_BYTES)
         write_outbox(buffer, head, record)
+        stamp(buffer)
         self._line[layout.SLOT_OUTBOX_HEAD] = head + 1
         if record.hypothesis.is_final:
             self._line[layout.SLOT_AUDIO_COMMIT] = record.resume.sample
@@ -107,11 +122,18 @@ class DecoderSlot:
             self._line[layout.SLOT_EMISSION_COMMIT] = record.resume.emission
         self._bells.frontends[self._frontend[layout.SLOT_OWNER]].ring()
 
-    def ask(self, start: int, stop: int, *, for_final: bool) -> int:
+    def pause(self, start: int) -> int | None:
+        """Up to where to hear the segment that begins at ``start``, if its audio has paused."""
+        stop = self._worker[layout.SLOT_PAUSE_STOP]
+        longest = MAX_HEARD_S * self._plane.geometry.sample_rate_hz
+        is_whole = self._worker[layout.SLOT_PAUSE_START] == start < stop <= start + longest
+        return stop if is_whole and self._worker[layout.SLOT_PAUSE_STOP] == stop else None
+
+    def ask(self, start: int, stop: int, purpose: Purpose) -> int:
         """Asks the second pass what it hears from sample ``start`` to ``stop``, 30 s at most.
 
         The audio must stay uncommitted until the answer is here. A question that is still open is
-        forgotten. What is asked ``for_final`` is heard first, and more thoroughly.
+        forgotten.
 
         Returns:
             The question's number, for `answer`.
@@ -121,10 +143,23 @@ class DecoderSlot:
         number = self._line[layout.SLOT_ASKED] + 1
         self._line[layout.SLOT_ASKED_START] = start
         self._line[layout.SLOT_ASKED_STOP] = stop
-        self._line[layout.SLOT_ASKED_FINAL] = int(for_final)
+        self._line[layout.SLOT_ASKED_FOR] = purpose
         self._line[layout.SLOT_ASKED] = number
         self._bells.second_pass_of(self.slot).ring()
         return number
+
+    def withdraw(self) -> int:
+        """Nobody waits for the newest question any more: nothing is asked instead.
+
+        Left open, it would be heard for nobody, and again by the successor of every second pass
+        that dies of it. Returns the number of what is asked instead.
+        """
+        start = self._line[layout.SLOT_ASKED_START]
+        return self.ask(start, start, Purpose.PARTIAL)
+
+    def hurry(self) -> None:
+        """The newest question was asked ahead, and now a final waits for its answer."""
+        self._line[layout.SLOT_ASKED_FOR] = Purpose.FINAL
 
     def answer(self, number: int) -> tuple[Heard, ...] | None:
         """What the second pass heard, best first; None while the newest question is open."""
@@ -138,6 +173,11 @@ class DecoderSlot:
     def second_pass_generation(self) -> int:
         """How many processes have filled the place of the slot's second pass."""
         return ProcessLine(self._plane, self._plane.layout.second_pass_of(self.slot)).generation
+
+    def _emission(self, index: int) -> Emission:
+        offset = self._plane.layout.emission_record(self.slot, index)
+        size = self._plane.geometry.emission_record_bytes
+        return read_emission(self._plane.bytes(offset, size), index)
 
     def _repair(self) -> None:
         """Brings the commits up to the newest record, of whatever session: indices only grow."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from shm.layout import LINE_BYTES
 
-_HEADER: Final = struct.Struct("<QQQQQQQQQQ")
+_HEADER: Final = struct.Struct("<QQQQQQQQQQQ")
 assert _HEADER.size <= LINE_BYTES
 
 
@@ -28,9 +28,11 @@ class SegmentEnd(enum.IntEnum):
 class Emission:
     """Up to one chunk of a segment.
 
-    ``log_probs`` is (frames, vocabulary) float32, natural logarithms; frames count from the
-    segment's start, samples from the slot's first. ``next_sample`` and ``next_mark`` say where the
-    following segment begins once this one has ended.
+    The segment's audio counts up to ``covered_sample``; where it has paused by then, a second pass
+    need hear it only up to ``heard_sample``. ``log_probs`` is (frames, vocabulary) float32, natural
+    logarithms; frames count from the segment's start, samples from the slot's first.
+    ``next_sample`` and ``next_mark`` say where the following segment begins once this one has
+    ended.
     """
 
     epoch: int
@@ -38,6 +40,7 @@ class Emission:
     segment_start_sample: int
     first_frame: int
     covered_sample: int
+    heard_sample: int
     end: SegmentEnd
     next_sample: int
     next_mark: int
@@ -57,6 +60,7 @@ def write_emission(buffer: memoryview, index: int, emission: Emission) -> None:
         emission.segment_start_sample,
         emission.first_frame,
         emission.covered_sample,
+        emission.heard_sample,
         int(emission.end) | int(emission.has_speech) << 8,
         emission.next_sample,
         emission.next_mark,
@@ -70,7 +74,7 @@ def read_emission(buffer: memoryview, index: int) -> Emission:
     """The record as it stands; its ``log_probs`` is a view that lives as long as the record."""
     fields = _HEADER.unpack_from(buffer)
     assert fields[0] == index, "a record holds its own index"
-    frames, vocabulary = fields[9] >> 32, fields[9] & 0xFFFFFFFF
+    frames, vocabulary = fields[10] >> 32, fields[10] & 0xFFFFFFFF
     log_probs = np.frombuffer(buffer, np.float32, frames * vocabulary, LINE_BYTES)
     return Emission(
         epoch=fields[1],
@@ -78,9 +82,10 @@ def read_emission(buffer: memoryview, index: int) -> Emission:
         segment_start_sample=fields[3],
         first_frame=fields[4],
         covered_sample=fields[5],
-        end=SegmentEnd(fields[6] & 0xFF),
-        next_sample=fields[7],
-        next_mark=fields[8],
-        has_speech=bool(fields[6] >> 8),
+        heard_sample=fields[6],
+        end=SegmentEnd(fields[7] & 0xFF),
+        next_sample=fields[8],
+        next_mark=fields[9],
+        has_speech=bool(fields[7] >> 8),
         log_probs=log_probs.reshape(frames, vocabulary),
     )

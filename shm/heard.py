@@ -1,7 +1,8 @@
-"""What a second pass heard in a stretch of audio: its hypotheses, on the way to the decoder."""
+"""What a second pass is asked, and what it heard: its hypotheses, on the way to the decoder."""
 
 from __future__ import annotations
 
+import enum
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,14 @@ assert MAX_SEGMENT_S < MAX_HEARD_S <= MIN_RING_S, "any segment can be heard, fro
 
 _COUNT: Final = struct.Struct("<I")
 _HEADER: Final = struct.Struct("<dI")
+
+
+class Purpose(enum.IntEnum):
+    """What a question is asked for, the more urgent the higher."""
+
+    PARTIAL = 0  # heard quickly
+    AHEAD = 1  # of a final that may come: the utterance has paused
+    FINAL = 2  # that a client waits for
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """Where everything lies in the shared plane, worked out once and proven before anything maps it.
 
-The plane is one memfd: a header, one line per process, and per slot four lines of control words
-(frontend, worker, decoder, second pass), a ring of marks, an audio ring, an emission ring, an
-outbox and the newest answer of the second pass. A line is 128 bytes, two cache lines, so that
-writers never share one. Every word has exactly one writer.
+The plane is one memfd: a header, one line and one block of figures per process, and per slot four
+lines of control words (frontend, worker, decoder, second pass), a ring of marks, a ring of arrival
+times, an audio ring, an emission ring, an outbox and the newest answer of the second pass. A line
+is 128 bytes, two cache lines, so that writers never share one. Every word has exactly one writer.
 
 Sizes follow from `Geometry`; offsets from `Layout`. Importing this module proves the constants.
 """
@@ -17,7 +17,7 @@ LINE_BYTES: Final = 128
 LINE_WORDS: Final = LINE_BYTES // 8
 PAGE_BYTES: Final = 4096
 MAGIC: Final = int.from_bytes(b"RTENGIN1", "little")
-LAYOUT_VERSION: Final = 2
+LAYOUT_VERSION: Final = 3
 
 MAX_SEGMENT_S: Final = 20
 """An utterance is cut here at the latest: what a restart must be able to replay."""
@@ -32,6 +32,10 @@ OUTBOX_RECORD_BYTES: Final = 65_536
 """Room for a word per frame of the longest segment, in word pieces; pages cost nothing unused."""
 ANSWER_BYTES: Final = 16_384
 """Room for the hypotheses that a second pass finds in the longest segment."""
+FIGURE_WORDS: Final = 96
+"""Counters and buckets of one process; see `shm.figures`."""
+RECORD_STAMP: Final = LINE_BYTES - 8
+"""Offset, in an emission or outbox record, of the monotonic time in ns when it was published."""
 MAX_SLOTS: Final = 4096
 MAX_PROCESSES: Final = 256
 
@@ -98,6 +102,12 @@ class Geometry:
         return power_of_two_at_least(MIN_RING_S * self.sample_rate_hz)
 
     @property
+    def arrival_words(self) -> int:
+        """Arrival times of a slot: at least one for each frame that its audio ring can hold."""
+        frames = -(-self.ring_samples // self.frame_samples)
+        return power_of_two_at_least(max(frames + 1, LINE_WORDS))
+
+    @property
     def emission_records(self) -> int:
         """Records of a slot's emission ring: a whole segment, and a second attempt at it."""
         return power_of_two_at_least(2 * (self.max_segment_frames // self.chunk_frames + 2))
@@ -114,7 +124,8 @@ HEADER_SUPERVISOR_PID: Final = 2
 HEADER_SHUTDOWN: Final = 3
 HEADER_GEOMETRY: Final = 4
 GEOMETRY_FIELDS: Final = 9
-assert HEADER_GEOMETRY + GEOMETRY_FIELDS <= LINE_WORDS
+HEADER_STARTED_NS: Final = HEADER_GEOMETRY + GEOMETRY_FIELDS
+assert HEADER_STARTED_NS < LINE_WORDS
 
 # Words of a process line, written by that process.
 PROCESS_PID: Final = 0
@@ -138,6 +149,8 @@ SLOT_OUTBOX_TAIL: Final = 6  # outbox records consumed
 # Words of a slot's worker line.
 SLOT_EMISSION_HEAD: Final = 0  # emission records written
 SLOT_POSITION_SAMPLES: Final = 1  # audio turned into emissions
+SLOT_PAUSE_START: Final = 2  # the segment whose audio has paused begins at this sample
+SLOT_PAUSE_STOP: Final = 3  # and need be heard up to this one; 0 while these two are written
 
 # Words of a slot's decoder line.
 SLOT_AUDIO_COMMIT: Final = 0  # samples before it are never needed again
@@ -148,7 +161,7 @@ SLOT_EMISSION_TAIL: Final = 4  # records consumed, for the inspector
 SLOT_ASKED: Final = 5  # questions put to the second pass
 SLOT_ASKED_START: Final = 6  # the newest one: hear the audio from this sample
 SLOT_ASKED_STOP: Final = 7  # to this one
-SLOT_ASKED_FINAL: Final = 8  # 1 where a final is made of the answer, 0 for a partial
+SLOT_ASKED_FOR: Final = 8  # what is made of the answer: a `Purpose`
 
 # Words of a slot's second-pass line.
 SLOT_ANSWERED: Final = 0  # number of the question that the slot's answer belongs to
@@ -159,8 +172,10 @@ class Layout:
 
     __slots__ = (
         "answers",
+        "arrivals",
         "audio",
         "emissions",
+        "figures",
         "geometry",
         "marks",
         "outboxes",
@@ -175,9 +190,13 @@ class Layout:
             1 + geometry.frontends + geometry.workers + geometry.decoders + geometry.second_passes
         )
         self.processes = PAGE_BYTES
-        self.slots = _round_up(self.processes + processes * LINE_BYTES, PAGE_BYTES)
+        self.figures = self.processes + processes * LINE_BYTES
+        self.slots = _round_up(self.figures + processes * FIGURE_WORDS * 8, PAGE_BYTES)
         self.marks = self.slots + geometry.slots * LINES_PER_SLOT * LINE_BYTES
-        self.audio = _round_up(self.marks + geometry.slots * MARK_RECORDS * 8, PAGE_BYTES)
+        self.arrivals = _round_up(self.marks + geometry.slots * MARK_RECORDS * 8, LINE_BYTES)
+        self.audio = _round_up(
+            self.arrivals + geometry.slots * geometry.arrival_words * 8, PAGE_BYTES
+        )
         self.emissions = self.audio + geometry.slots * self.audio_bytes
         self.outboxes = self.emissions + geometry.slots * self.emission_bytes
         self.answers = self.outboxes + geometry.slots * OUTBOX_RECORDS * OUTBOX_RECORD_BYTES
@@ -211,6 +230,11 @@ class Layout:
         """The process line of a slot's second pass."""
         return self.second_pass_process(slot % self.geometry.second_passes)
 
+    def figures_of(self, process: int) -> int:
+        """The figures of the process whose line is at ``process``."""
+        number = (process - self.processes) // LINE_BYTES
+        return self.figures + number * FIGURE_WORDS * 8
+
     def frontend_line(self, slot: int) -> int:
         return self.slots + slot * LINES_PER_SLOT * LINE_BYTES
 
@@ -225,6 +249,9 @@ class Layout:
 
     def mark_ring(self, slot: int) -> int:
         return self.marks + slot * MARK_RECORDS * 8
+
+    def arrival_ring(self, slot: int) -> int:
+        return self.arrivals + slot * self.geometry.arrival_words * 8
 
     def audio_ring(self, slot: int) -> int:
         return self.audio + slot * self.audio_bytes

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import time
 from typing import Final
 
 import numpy as np
@@ -63,6 +64,7 @@ class Plane:
             plane.header[layout.HEADER_GEOMETRY + index] = word
         plane.header[layout.HEADER_VERSION] = layout.LAYOUT_VERSION
         plane.header[layout.HEADER_SUPERVISOR_PID] = os.getpid()
+        plane.header[layout.HEADER_STARTED_NS] = time.monotonic_ns()
         plane.header[layout.HEADER_MAGIC] = layout.MAGIC
         return plane
 

@@ -15,21 +15,18 @@ import numpy as np
 from shm import layout
 from shm.audio_ring import Samples, copy_out
 from shm.doorbells import Doorbells
-from shm.heard import MAX_HEARD_S, Heard, write_heard
+from shm.heard import MAX_HEARD_S, Heard, Purpose, write_heard
 from shm.plane import Plane
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is heard from sample ``start`` to ``stop``, for a final or a partial?
-
-    Numbered per slot, from 1.
-    """
+    """What is heard from sample ``start`` to ``stop``? Numbered per slot, from 1."""
 
     number: int
     start: int
     stop: int
-    for_final: bool
+    purpose: Purpose
 
 
 class SecondPassSlot:
@@ -59,7 +56,7 @@ class SecondPassSlot:
         stop = self._decoder[layout.SLOT_ASKED_STOP]
         if not start <= stop <= start + self._longest:
             return None
-        return Question(number, start, stop, self._decoder[layout.SLOT_ASKED_FINAL] != 0)
+        return Question(number, start, stop, Purpose(self._decoder[layout.SLOT_ASKED_FOR]))
 
     def audio(self, question: Question) -> Samples:
         """The samples asked about, (n,) int16, copied; n is 30 s at most."""

@@ -9,6 +9,7 @@ from shm.emissions import Emission, write_emission
 from shm.outbox import ResumePoint
 from shm.plane import Plane
 from shm.session import Session, SessionReader
+from shm.stamp import stamp
 
 
 class WorkerSlot:
@@ -83,12 +84,26 @@ class WorkerSlot:
         )
         return self._reader.epoch == epoch and not settled
 
+    def pauses(self, start: int, stop: int) -> None:
+        """Tells the decoder that the segment has paused: a hint, which nothing depends on.
+
+        Were it to end in this pause, its second pass would hear it from ``start`` to ``stop``.
+        """
+        if self._line[layout.SLOT_PAUSE_STOP] == stop:
+            return
+        self._line[layout.SLOT_PAUSE_STOP] = 0
+        self._line[layout.SLOT_PAUSE_START] = start
+        self._line[layout.SLOT_PAUSE_STOP] = stop
+        self._bell.ring()
+
     def publish(self, emission: Emission) -> None:
         """Payload first, head last, then the decoder's bell."""
         assert self.has_room, "emissions are never overwritten"
         offset = self._plane.layout.emission_record(self.slot, self._emission_head)
         size = self._plane.geometry.emission_record_bytes
-        write_emission(self._plane.bytes(offset, size), self._emission_head, emission)
+        record = self._plane.bytes(offset, size)
+        write_emission(record, self._emission_head, emission)
+        stamp(record)
         self._line[layout.SLOT_POSITION_SAMPLES] = emission.covered_sample
         self._emission_head += 1
         self._line[layout.SLOT_EMISSION_HEAD] = self._emission_head

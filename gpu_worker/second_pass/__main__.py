@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from gpu_worker.figures import SecondPassFigures
 from gpu_worker.second_pass.answering import Answering
 from gpu_worker.second_pass.whisper import CPU, SecondPassError, Whisper, choose_device
 from shm.audio_ring import Samples
@@ -51,8 +52,11 @@ def main(child: Child) -> None:
     mine = range(child.index, geometry.slots, geometry.second_passes)
     slots = [SecondPassSlot(child.plane, child.bells, slot) for slot in mine]
 
+    figures = SecondPassFigures(child.plane, child.index)
+
     def hear(utterances: Sequence[Samples], *, thorough: bool) -> list[tuple[Heard, ...]]:
-        return whisper.hear(utterances, thorough=thorough, while_waiting=line.beat)
+        with figures.hearing(utterances):
+            return whisper.hear(utterances, thorough=thorough, while_waiting=line.beat)
 
     answering = Answering(slots, hear, CPU_BATCH if device == CPU else CUDA_BATCH)
     bell = child.bells.second_passes[child.index]

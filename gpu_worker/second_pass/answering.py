@@ -1,4 +1,4 @@
-"""Which questions are answered next: those for finals first, then in turn."""
+"""Which questions are answered next: by their purpose, then in turn."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from shm.audio_ring import Samples
-from shm.heard import Heard
+from shm.heard import Heard, Purpose
 from shm.second_pass_slot import Question, SecondPassSlot
 
 
@@ -26,7 +26,7 @@ class Answering:
         self._batch = batch
 
     def round(self) -> bool:
-        """Answers up to a batch of questions, all for finals or all for partials.
+        """Answers up to a batch of questions, all of the most urgent purpose that there is.
 
         Returns whether there were any.
 
@@ -37,13 +37,14 @@ class Answering:
             question = slot.question()
             if question is not None:
                 open_questions.append((slot, question))
-        for_final = any(question.for_final for _, question in open_questions)
-        chosen = [asked for asked in open_questions if asked[1].for_final == for_final]
-        del chosen[self._batch :]
+        if not open_questions:
+            return False
+        purpose = max(question.purpose for _, question in open_questions)
+        chosen = [asked for asked in open_questions if asked[1].purpose is purpose][: self._batch]
         audio = [slot.audio(question) for slot, question in chosen]
-        heard = self._hear(audio, thorough=for_final)
+        heard = self._hear(audio, thorough=purpose is not Purpose.PARTIAL)
         for (slot, question), hypotheses in zip(chosen, heard, strict=True):
             slot.answer(question, hypotheses)
             self._waiting.remove(slot)
             self._waiting.append(slot)
-        return bool(chosen)
+        return True

@@ -455,3 +455,55 @@ def _ended_at(audio: Audio, model_end: int) -> int:
                 return plan.stop
             frame += 0 if emission is None else plan.frames
     raise AssertionError("the utterance never ended")
+
+
+def test_a_pause_tells_what_its_final_will_ask() -> None:
+    """Whatever was announced while it was quiet is what the end of that pause says."""
+    rng = np.random.default_rng(1)
+    audio = np.zeros(16_000 * 6, np.int16)
+    for begin, end in ((4_000, 20_000), (27_000, 40_000)):  # 440 ms between, then the end
+        audio[begin:end] = rng.integers(-9_000, 9_000, end - begin)
+    lane = Lane(BUNDLED, EndpointRules.of_model(BUNDLED), 1, START)
+    announced: list[tuple[int, int]] = []
+    for head in range(0, len(audio), 320):
+        while (unheard := lane.unheard(head, None)) is not None:
+            lane.listen(audio[slice(*unheard)])
+            if lane.pause is not None and lane.pause not in announced:
+                announced.append(lane.pause)
+            break
+        plan = lane.plan(head, None)
+        if plan is None:
+            continue
+        log_probs = np.full((plan.frames, len(BUNDLED.vocabulary)), -20, np.float32)
+        starts = lane.segment_start + (lane._frame + np.arange(plan.frames)) * 640
+        speaks = (starts < 20_000) | ((starts >= 27_000) & (starts < 40_000))
+        log_probs[np.arange(plan.frames), np.where(speaks, 5, BUNDLED.blank)] = 0
+        emission = lane.complete(plan, log_probs)
+        if emission is not None and emission.end is SegmentEnd.ENDPOINT:
+            break
+    assert [start for start, _ in announced] == [0, 0]
+    assert announced[-1][1] == emission.heard_sample < emission.covered_sample
+    assert all(
+        end + 200 * 16 <= stop <= end + 400 * 16
+        for end, (_, stop) in zip((20_000, 40_000), announced, strict=True)
+    )
+
+
+def test_soft_words_that_sound_quiet_are_heard_all_the_same() -> None:
+    """A pause of the audio is none of the utterance where the model hears letters in it."""
+    rng = np.random.default_rng(2)
+    audio = np.zeros(16_000 * 4, np.int16)
+    audio[:16_000] = rng.integers(-9_000, 9_000, 16_000)
+    mark = 16_000 * 2
+    lane = Lane(BUNDLED, EndpointRules.of_model(BUNDLED), 1, START)
+    last = None
+    while last is None or last.end is SegmentEnd.NONE:
+        while (unheard := lane.unheard(mark, mark)) is not None:
+            lane.listen(audio[slice(*unheard)])
+        plan = lane.plan(mark, mark)
+        assert plan is not None
+        log_probs = np.full((plan.frames, len(BUNDLED.vocabulary)), -20, np.float32)
+        log_probs[:, 5] = 0
+        last = lane.complete(plan, log_probs) or last
+    assert lane.pause is None
+    assert last.heard_sample == last.covered_sample == mark

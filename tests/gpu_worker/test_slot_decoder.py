@@ -66,6 +66,7 @@ class Slot:
         start: int = 0,
         epoch: int | None = None,
         has_speech: bool | None = None,
+        heard: int | None = None,
     ) -> None:
         """Publishes a record of ``text``: frames from ``first`` of the segment from ``start``."""
         covered = start + (first + len(text)) * FRAME
@@ -76,6 +77,7 @@ class Slot:
                 segment_start_sample=start,
                 first_frame=first,
                 covered_sample=covered,
+                heard_sample=covered if heard is None else heard,
                 end=end,
                 next_sample=covered,
                 next_mark=int(end is MARK),
@@ -305,6 +307,7 @@ def test_times_never_pass_the_audio_nor_the_next_segments_start(slot: Slot) -> N
         segment_start_sample=0,
         first_frame=0,
         covered_sample=10,
+        heard_sample=10,
         end=ENDPOINT,
         next_sample=8,
         next_mark=0,

@@ -45,7 +45,17 @@ def emission(
     log_probs = -np.arange(frames * 5, dtype=np.float32).reshape(frames, 5) - first_frame
     covered = start + 10 * frames
     return Emission(
-        epoch, segment, 0, first_frame, covered, SegmentEnd.NONE, covered, 0, True, log_probs
+        epoch=epoch,
+        segment=segment,
+        segment_start_sample=0,
+        first_frame=first_frame,
+        covered_sample=covered,
+        heard_sample=covered,
+        end=SegmentEnd.NONE,
+        next_sample=covered,
+        next_mark=0,
+        has_speech=True,
+        log_probs=log_probs,
     )
 
 

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from shm import layout
 from shm.decoder_slot import DecoderSlot
 from shm.doorbells import Doorbells
+from shm.emissions import SegmentEnd
 from shm.frontend_slot import FrontendSlot
-from shm.heard import MAX_HEARD_S, Heard
+from shm.heard import MAX_HEARD_S, Heard, Purpose
 from shm.outbox import OutboxRecord, ResumePoint
 from shm.plane import Plane
 from shm.process_line import ProcessLine
@@ -202,8 +205,8 @@ def test_session_and_resume_point_are_those_of_the_slot(
 def test_questions_are_numbered_over_the_decoders_of_a_slot(
     plane: Plane, bells: Doorbells, decoder: DecoderSlot
 ) -> None:
-    assert [decoder.ask(0, 40, for_final=False) for _ in range(2)] == [1, 2]
-    assert DecoderSlot(plane, bells, 0).ask(0, 40, for_final=False) == 3
+    assert [decoder.ask(0, 40, Purpose.PARTIAL) for _ in range(2)] == [1, 2]
+    assert DecoderSlot(plane, bells, 0).ask(0, 40, Purpose.PARTIAL) == 3
 
 
 def test_an_answer_is_none_until_it_is_there_and_may_be_empty(
@@ -211,7 +214,7 @@ def test_an_answer_is_none_until_it_is_there_and_may_be_empty(
 ) -> None:
     second_pass = SecondPassSlot(plane, bells, 0)
     for heard in ((Heard("one", -1.0), Heard("won", -2.0)), ()):
-        number = decoder.ask(0, 40, for_final=False)
+        number = decoder.ask(0, 40, Purpose.PARTIAL)
         assert decoder.answer(number) is None
         question = second_pass.question()
         assert question is not None
@@ -220,8 +223,8 @@ def test_an_answer_is_none_until_it_is_there_and_may_be_empty(
 
 
 def test_only_the_newest_question_has_an_answer(decoder: DecoderSlot) -> None:
-    number = decoder.ask(0, 40, for_final=False)
-    decoder.ask(40, 80, for_final=False)
+    number = decoder.ask(0, 40, Purpose.PARTIAL)
+    decoder.ask(40, 80, Purpose.PARTIAL)
     with pytest.raises(AssertionError, match="only the newest"):
         decoder.answer(number)
     with pytest.raises(AssertionError, match="only the newest"):
@@ -234,7 +237,7 @@ def test_what_no_second_pass_would_answer_is_not_asked(
 ) -> None:
     """A question that is passed over would keep its decoder waiting for ever."""
     with pytest.raises(AssertionError, match="no second pass answers"):
-        decoder.ask(40, 40 + length, for_final=False)
+        decoder.ask(40, 40 + length, Purpose.PARTIAL)
     assert SecondPassSlot(plane, bells, 0).question() is None
 
 
@@ -250,5 +253,50 @@ def test_a_decoder_sees_that_its_second_pass_was_replaced(
 
 
 def test_asking_settles_nothing(plane: Plane, decoder: DecoderSlot) -> None:
-    decoder.ask(0, 40, for_final=True)
+    decoder.ask(0, 40, Purpose.FINAL)
     assert commits(plane) == (0, 0, 0)
+
+
+def test_a_withdrawn_question_has_no_audio(plane: Plane, bells: Doorbells) -> None:
+    decoder, second_pass = DecoderSlot(plane, bells, 0), SecondPassSlot(plane, bells, 0)
+    decoder.ask(40, 80, Purpose.FINAL)
+    decoder.withdraw()
+    question = second_pass.question()
+    assert question is not None
+    assert second_pass.audio(question).shape == (0,)
+
+
+def test_a_pause_is_of_one_segment(worker: WorkerSlot, decoder: DecoderSlot) -> None:
+    assert decoder.pause(0) is None
+    worker.pauses(20, 60)
+    assert decoder.pause(20) == 60
+    assert decoder.pause(0) is None
+
+
+@pytest.mark.parametrize("stop", [20, 10, 21 + MAX_HEARD_S * SMALL.sample_rate_hz])
+def test_a_pause_that_nobody_could_hear_is_none(
+    worker: WorkerSlot, decoder: DecoderSlot, stop: int
+) -> None:
+    """Such may be read while the worker writes the next one."""
+    worker.pauses(20, stop)
+    assert decoder.pause(20) is None
+
+
+def test_a_pause_rings_once(worker: WorkerSlot, bells: Doorbells) -> None:
+    was_rung(bells.decoder_of(0))
+    worker.pauses(20, 60)
+    assert was_rung(bells.decoder_of(0))
+    worker.pauses(20, 60)
+    assert not was_rung(bells.decoder_of(0))
+
+
+def test_an_end_ahead_is_one_behind_the_next_record(
+    worker: WorkerSlot, decoder: DecoderSlot
+) -> None:
+    ends = dataclasses.replace(emission(first_frame=4), end=SegmentEnd.MARK)
+    worker.publish(emission())
+    assert not decoder.ends_ahead
+    worker.publish(ends)
+    assert decoder.ends_ahead
+    decoder.step_past()
+    assert not decoder.ends_ahead

@@ -20,6 +20,7 @@ emissions = st.builds(
     segment_start_sample=u64,
     first_frame=u64,
     covered_sample=u64,
+    heard_sample=u64,
     end=st.sampled_from(SegmentEnd),
     next_sample=u64,
     next_mark=u64,

@@ -47,12 +47,16 @@ def regions(plan: Layout) -> list[tuple[str, int, int]]:
     ):
         for index in range(count):
             add(f"{name} {index}", offset_of(index), line)
+            figures = plan.figures_of(offset_of(index))
+            add(f"figures of {name} {index}", figures, 8 * layout.FIGURE_WORDS)
+    add("figures of the supervisor", plan.figures_of(plan.processes), 8 * layout.FIGURE_WORDS)
     for slot in range(geometry.slots):
         add(f"frontend line {slot}", plan.frontend_line(slot), line)
         add(f"worker line {slot}", plan.worker_line(slot), line)
         add(f"decoder line {slot}", plan.decoder_line(slot), line)
         add(f"second-pass line {slot}", plan.second_pass_line(slot), line)
         add(f"marks {slot}", plan.mark_ring(slot), 8 * layout.MARK_RECORDS)
+        add(f"arrivals {slot}", plan.arrival_ring(slot), 8 * geometry.arrival_words)
         add(f"audio {slot}", plan.audio_ring(slot), 2 * geometry.ring_samples)
         for index in range(geometry.emission_records):
             size = geometry.emission_record_bytes
@@ -137,7 +141,7 @@ def test_an_engine_has_no_second_pass_unless_it_is_asked_for() -> None:
     required = asdict(SPEECH)
     del required["second_passes"]
     assert Geometry(**required) == ONE_PASS
-    assert len(regions(Layout(ONE_PASS))) == len(regions(Layout(SPEECH))) - 1
+    assert len(regions(Layout(ONE_PASS))) == len(regions(Layout(SPEECH))) - 2  # line and figures
 
 
 def test_the_header_holds_the_geometry_in_the_order_of_its_fields() -> None:
@@ -157,6 +161,8 @@ WRITER_OF = {
     "SLOT_OUTBOX_TAIL": {"frontend_slot.py"},
     "SLOT_EMISSION_HEAD": {"worker_slot.py"},
     "SLOT_POSITION_SAMPLES": {"worker_slot.py"},
+    "SLOT_PAUSE_START": {"worker_slot.py"},
+    "SLOT_PAUSE_STOP": {"worker_slot.py"},
     "SLOT_AUDIO_COMMIT": {"decoder_slot.py"},
     "SLOT_MARK_COMMIT": {"decoder_slot.py"},
     "SLOT_EMISSION_COMMIT": {"decoder_slot.py"},
@@ -165,7 +171,7 @@ WRITER_OF = {
     "SLOT_ASKED": {"decoder_slot.py"},
     "SLOT_ASKED_START": {"decoder_slot.py"},
     "SLOT_ASKED_STOP": {"decoder_slot.py"},
-    "SLOT_ASKED_FINAL": {"decoder_slot.py"},
+    "SLOT_ASKED_FOR": {"decoder_slot.py"},
     "SLOT_ANSWERED": {"second_pass_slot.py"},
 }
 

@@ -19,7 +19,7 @@ from shm import second_pass_slot
 from shm.decoder_slot import DecoderSlot
 from shm.doorbell import Doorbell
 from shm.doorbells import Doorbells
-from shm.heard import Heard, write_heard
+from shm.heard import Heard, Purpose, write_heard
 from shm.plane import Plane
 from shm.second_pass_slot import Question, SecondPassSlot
 from tests.shm.hearing import LONGEST, SLOT, assert_answered, heard_in, opened, serve
@@ -56,7 +56,7 @@ def test_there_are_as_many_stores_and_loads_as_are_tried(
     watched = WatchedPlane(plane, accesses.append)
     asking, looking = DecoderSlot(watched, bells, SLOT), SecondPassSlot(watched, bells, SLOT)
     accesses.clear()
-    asking.ask(*OLD, for_final=False)
+    asking.ask(*OLD, Purpose.PARTIAL)
     assert accesses.count("store") == STORES_OF_ASKING
     accesses.clear()
     looking.question()
@@ -79,11 +79,11 @@ def test_a_question_that_is_replaced_while_it_is_looked_at_and_answered(
     mixed = 0
     orders = combinations_with_replacement(range(STORES_OF_ASKING + 1), LOADS_OF_A_LOOK + 1)
     for stores_made in orders:
-        old = decoder.ask(*OLD, for_final=False)
-        newest = Question(old + 1, *later, True)
+        old = decoder.ask(*OLD, Purpose.PARTIAL)
+        newest = Question(old + 1, *later, Purpose.FINAL)
         watched = WatchedPlane(plane, lambda _: None)
         asking = DecoderSlot(watched, bells, SLOT)
-        other = Stepped(watched, partial(asking.ask, *later, for_final=True))
+        other = Stepped(watched, partial(asking.ask, *later, Purpose.FINAL))
         steps = iter(stores_made)
 
         def step(access: str, other: Stepped = other, steps: Iterator[int] = steps) -> None:
@@ -113,20 +113,20 @@ def test_a_decoder_that_dies_while_it_asks(
     later: tuple[int, int],
 ) -> None:
     """It leaves a mixed range behind, until its successor asks; nobody is stopped by it."""
-    old = decoder.ask(*OLD, for_final=False)
+    old = decoder.ask(*OLD, Purpose.PARTIAL)
     if answered:
         serve(second_pass)
     fuse = Fuse()
     dying = DecoderSlot(WatchedPlane(plane, fuse), bells, SLOT)
     fuse.stores = stores
     with pytest.raises(CrashError):
-        dying.ask(*later, for_final=True)
+        dying.ask(*later, Purpose.FINAL)
     looked = [serve(second_pass) for _ in range(3)]
     assert sum(question is not None for question in looked) <= 1, "at most one answer to nobody"
     successor = DecoderSlot(plane, bells, SLOT)
-    number = successor.ask(300, 350, for_final=False)
+    number = successor.ask(300, 350, Purpose.PARTIAL)
     assert number == old + 1
-    assert_answered(successor, second_pass, Question(number, 300, 350, False))
+    assert_answered(successor, second_pass, Question(number, 300, 350, Purpose.PARTIAL))
 
 
 def test_a_decoder_that_dies_before_its_bell_has_asked(
@@ -140,11 +140,11 @@ def test_a_decoder_that_dies_before_its_bell_has_asked(
     with monkeypatch.context() as patch:
         patch.setattr(Doorbell, "ring", die)
         with pytest.raises(CrashError):
-            decoder.ask(*OLD, for_final=False)
-    assert serve(second_pass) == Question(1, *OLD, False)
+            decoder.ask(*OLD, Purpose.PARTIAL)
+    assert serve(second_pass) == Question(1, *OLD, Purpose.PARTIAL)
     successor = DecoderSlot(plane, bells, SLOT)
-    number = successor.ask(*OLD, for_final=False)
-    assert_answered(successor, second_pass, Question(number, *OLD, False))
+    number = successor.ask(*OLD, Purpose.PARTIAL)
+    assert_answered(successor, second_pass, Question(number, *OLD, Purpose.PARTIAL))
 
 
 @pytest.mark.parametrize("dies", ["while it hears", "while it writes", "before the number"])
@@ -155,7 +155,7 @@ def test_a_second_pass_that_dies_leaves_the_question_to_its_successor(
     dies: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    number = decoder.ask(*OLD, for_final=True)
+    number = decoder.ask(*OLD, Purpose.FINAL)
     dying = SecondPassSlot(WatchedPlane(plane, Fuse(stores=0)), bells, SLOT)
     with monkeypatch.context() as patch:
         if dies == "while it hears":
@@ -165,14 +165,14 @@ def test_a_second_pass_that_dies_leaves_the_question_to_its_successor(
         with pytest.raises(CrashError):
             serve(dying)
     successor = SecondPassSlot(plane, bells, SLOT)
-    assert_answered(decoder, successor, Question(number, *OLD, True))
+    assert_answered(decoder, successor, Question(number, *OLD, Purpose.FINAL))
 
 
 def test_a_second_pass_that_dies_before_its_bell_has_answered(
     plane: Plane, bells: Doorbells, decoder: DecoderSlot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The decoder looks again by itself; the successor has nothing to do."""
-    number = decoder.ask(*OLD, for_final=False)
+    number = decoder.ask(*OLD, Purpose.PARTIAL)
     dying = SecondPassSlot(plane, bells, SLOT)
     with monkeypatch.context() as patch:
         patch.setattr(Doorbell, "ring", die)
@@ -186,17 +186,17 @@ def test_a_second_pass_that_dies_over_a_replaced_question_leaves_the_newest(
     plane: Plane, bells: Doorbells, decoder: DecoderSlot, second_pass: SecondPassSlot
 ) -> None:
     """Its predecessor's answer was half written over another: neither is the newest's."""
-    decoder.ask(*OLD, for_final=False)
+    decoder.ask(*OLD, Purpose.PARTIAL)
     serve(second_pass)
-    decoder.ask(300, 400, for_final=False)
+    decoder.ask(300, 400, Purpose.PARTIAL)
     taken = second_pass.question()
     assert taken is not None
-    number = decoder.ask(400, 500, for_final=False)
+    number = decoder.ask(400, 500, Purpose.PARTIAL)
     dying = SecondPassSlot(WatchedPlane(plane, Fuse(stores=0)), bells, SLOT)
     with pytest.raises(CrashError):
         dying.answer(taken, heard_in(300, 400))
     successor = SecondPassSlot(plane, bells, SLOT)
-    assert_answered(decoder, successor, Question(number, 400, 500, False))
+    assert_answered(decoder, successor, Question(number, 400, 500, Purpose.PARTIAL))
 
 
 class QuestionsAndAnswers(RuleBasedStateMachine):
@@ -215,11 +215,11 @@ class QuestionsAndAnswers(RuleBasedStateMachine):
     ranges = st.tuples(st.integers(0, RING), st.integers(0, RING)).map(sorted).map(tuple)
     short_ranges = ranges.filter(lambda asked: asked[1] - asked[0] <= LONGEST)
 
-    @rule(asked=short_ranges, for_final=st.booleans())
-    def ask(self, asked: tuple[int, int], for_final: bool) -> None:
-        number = self.decoder.ask(*asked, for_final=for_final)
+    @rule(asked=short_ranges, purpose=st.sampled_from(Purpose))
+    def ask(self, asked: tuple[int, int], purpose: Purpose) -> None:
+        number = self.decoder.ask(*asked, purpose)
         assert self.newest is None or number == self.newest.number + 1
-        self.newest = Question(number, *asked, for_final)
+        self.newest = Question(number, *asked, purpose)
 
     @rule(asked=short_ranges, stores=st.integers(0, STORES_OF_ASKING - 1))
     def die_asking(self, asked: tuple[int, int], stores: int) -> None:
@@ -227,7 +227,7 @@ class QuestionsAndAnswers(RuleBasedStateMachine):
         dying = DecoderSlot(WatchedPlane(self.plane, fuse), self.bells, SLOT)
         fuse.stores = stores
         with pytest.raises(CrashError):
-            dying.ask(*asked, for_final=True)
+            dying.ask(*asked, Purpose.FINAL)
         self.decoder = DecoderSlot(self.plane, self.bells, SLOT)
         self.newest = None
 

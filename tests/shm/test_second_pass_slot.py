@@ -7,7 +7,7 @@ from shm import layout
 from shm.decoder_slot import DecoderSlot
 from shm.doorbells import Doorbells
 from shm.frontend_slot import FrontendSlot
-from shm.heard import Heard, read_heard
+from shm.heard import Heard, Purpose, read_heard
 from shm.outbox import ResumePoint
 from shm.plane import Plane
 from shm.second_pass_slot import Question, SecondPassSlot
@@ -38,12 +38,12 @@ def test_nobody_has_asked_anything_yet(second_pass: SecondPassSlot) -> None:
     assert second_pass.question() is None
 
 
-@pytest.mark.parametrize("for_final", [False, True])
+@pytest.mark.parametrize("purpose", Purpose)
 def test_a_question_is_open_until_it_is_answered(
-    decoder: DecoderSlot, second_pass: SecondPassSlot, for_final: bool
+    decoder: DecoderSlot, second_pass: SecondPassSlot, purpose: Purpose
 ) -> None:
-    number = decoder.ask(*ASKED, for_final=for_final)
-    question = Question(number, *ASKED, for_final)
+    number = decoder.ask(*ASKED, purpose)
+    question = Question(number, *ASKED, purpose)
     assert second_pass.question() == question
     assert second_pass.question() == question, "looking takes nothing away"
     assert_answered(decoder, second_pass, question)
@@ -52,26 +52,26 @@ def test_a_question_is_open_until_it_is_answered(
 def test_the_newest_question_replaces_an_open_one(
     decoder: DecoderSlot, second_pass: SecondPassSlot
 ) -> None:
-    decoder.ask(*ASKED, for_final=True)
-    number = decoder.ask(300, 400, for_final=False)
-    assert_answered(decoder, second_pass, Question(number, 300, 400, False))
+    decoder.ask(*ASKED, Purpose.FINAL)
+    number = decoder.ask(300, 400, Purpose.PARTIAL)
+    assert_answered(decoder, second_pass, Question(number, 300, 400, Purpose.PARTIAL))
 
 
 def test_the_answer_to_a_replaced_question_is_not_the_newests(
     decoder: DecoderSlot, second_pass: SecondPassSlot
 ) -> None:
-    decoder.ask(*ASKED, for_final=False)
+    decoder.ask(*ASKED, Purpose.PARTIAL)
     old = second_pass.question()
     assert old is not None
-    number = decoder.ask(300, 400, for_final=False)
+    number = decoder.ask(300, 400, Purpose.PARTIAL)
     second_pass.answer(old, heard_in(*ASKED))
-    assert_answered(decoder, second_pass, Question(number, 300, 400, False))
+    assert_answered(decoder, second_pass, Question(number, 300, 400, Purpose.PARTIAL))
 
 
 def test_an_answer_stands_until_the_next_question_is_answered(
     decoder: DecoderSlot, second_pass: SecondPassSlot
 ) -> None:
-    number = decoder.ask(*ASKED, for_final=False)
+    number = decoder.ask(*ASKED, Purpose.PARTIAL)
     question = serve(second_pass)
     assert question is not None
     with pytest.raises(AssertionError, match="answered once"):
@@ -87,7 +87,7 @@ def test_audio_is_copied_around_the_rings_end(
     decoder.publish(final(epoch=frontend.epoch, resume=settled))
     frontend.write_audio(np.arange(RING, RING + 100).astype(np.int16))
     start = RING - before_the_end
-    decoder.ask(start, start + 100, for_final=False)
+    decoder.ask(start, start + 100, Purpose.PARTIAL)
     question = second_pass.question()
     assert question is not None
     audio = second_pass.audio(question)
@@ -98,7 +98,7 @@ def test_audio_is_copied_around_the_rings_end(
 def test_audio_is_a_copy(
     frontend: FrontendSlot, decoder: DecoderSlot, second_pass: SecondPassSlot
 ) -> None:
-    decoder.ask(0, 3, for_final=False)
+    decoder.ask(0, 3, Purpose.PARTIAL)
     question = second_pass.question()
     assert question is not None
     audio = second_pass.audio(question)
@@ -112,17 +112,17 @@ def test_audio_is_a_copy(
 def test_a_question_of_any_length_up_to_the_longest(
     decoder: DecoderSlot, second_pass: SecondPassSlot, length: int
 ) -> None:
-    number = decoder.ask(7, 7 + length, for_final=False)
-    assert_answered(decoder, second_pass, Question(number, 7, 7 + length, False))
+    number = decoder.ask(7, 7 + length, Purpose.PARTIAL)
+    assert_answered(decoder, second_pass, Question(number, 7, 7 + length, Purpose.PARTIAL))
 
 
 def test_every_slot_is_asked_and_answered_for_itself(
     plane: Plane, bells: Doorbells, decoder: DecoderSlot, second_pass: SecondPassSlot
 ) -> None:
     others = [slot for slot in range(SMALL.slots) if slot != SLOT]
-    numbers = {slot: DecoderSlot(plane, bells, slot).ask(0, 1, for_final=False) for slot in others}
+    numbers = {slot: DecoderSlot(plane, bells, slot).ask(0, 1, Purpose.PARTIAL) for slot in others}
     assert second_pass.question() is None
-    number = decoder.ask(*ASKED, for_final=False)
+    number = decoder.ask(*ASKED, Purpose.PARTIAL)
     serve(second_pass)
     assert decoder.answer(number) == heard_in(*ASKED)
     for slot in others:
@@ -136,7 +136,7 @@ def test_asking_and_answering_ring_the_other_side_alone(
     everyone = (*bells.frontends, *bells.workers, *bells.decoders, *bells.second_passes)
     for bell in everyone:
         bell.clear()
-    decoder.ask(*ASKED, for_final=False)
+    decoder.ask(*ASKED, Purpose.PARTIAL)
     assert [bell for bell in everyone if was_rung(bell)] == [bells.second_pass_of(SLOT)]
     serve(second_pass)
     assert [bell for bell in everyone if was_rung(bell)] == [bells.decoder_of(SLOT)]
@@ -153,9 +153,9 @@ def test_a_question_is_numbered_after_its_range_is_written(
         if access == "store":
             seen.append(second_pass.question())
 
-    number = DecoderSlot(WatchedPlane(plane, look), bells, SLOT).ask(*ASKED, for_final=True)
+    number = DecoderSlot(WatchedPlane(plane, look), bells, SLOT).ask(*ASKED, Purpose.FINAL)
     assert seen == [None] * 4, "three words of the question and its number"
-    assert second_pass.question() == Question(number, *ASKED, True)
+    assert second_pass.question() == Question(number, *ASKED, Purpose.FINAL)
 
 
 def test_an_answer_is_numbered_after_it_is_written(
@@ -168,6 +168,6 @@ def test_an_answer_is_numbered_after_it_is_written(
             area = plane.bytes(plane.layout.answer(SLOT), layout.ANSWER_BYTES)
             seen.append(read_heard(area))
 
-    decoder.ask(*ASKED, for_final=False)
+    decoder.ask(*ASKED, Purpose.PARTIAL)
     serve(SecondPassSlot(WatchedPlane(plane, look), bells, SLOT))
     assert seen == [heard_in(*ASKED)], "one store, which publishes the whole answer"

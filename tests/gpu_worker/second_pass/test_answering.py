@@ -10,7 +10,7 @@ from shm.audio_ring import Samples
 from shm.decoder_slot import DecoderSlot
 from shm.doorbells import Doorbells
 from shm.frontend_slot import FrontendSlot
-from shm.heard import Heard
+from shm.heard import Heard, Purpose
 from shm.plane import Plane
 from shm.second_pass_slot import SecondPassSlot
 from tests.gpu_worker.tiny import TINY, geometry_of
@@ -32,8 +32,8 @@ class Room:
         slots = [SecondPassSlot(plane, bells, slot) for slot in range(SLOTS)]
         self.answering = Answering(slots, self._hear, batch)
 
-    def ask(self, slot: int, *, for_final: bool = False, stop: int = 10) -> int:
-        return self.decoders[slot].ask(0, stop, for_final=for_final)
+    def ask(self, slot: int, purpose: Purpose = Purpose.PARTIAL, stop: int = 10) -> int:
+        return self.decoders[slot].ask(0, stop, purpose)
 
     def rounds(self) -> list[list[int]]:
         """The slots that are answered, round by round, until no question is open."""
@@ -85,25 +85,23 @@ def test_a_question_is_answered_once(plane: Plane, bells: Doorbells) -> None:
 @pytest.mark.parametrize("batch", [1, 2, SLOTS])
 def test_an_answer_goes_to_its_own_slot(plane: Plane, bells: Doorbells, batch: int) -> None:
     room = Room(plane, bells, batch)
-    numbers = {
-        slot: room.ask(slot, for_final=slot % 2 == 1, stop=10 + slot) for slot in (3, 0, 2, 1)
-    }
+    numbers = {slot: room.ask(slot, Purpose(slot % 3), stop=10 + slot) for slot in (3, 0, 2, 1)}
     room.rounds()
     for slot, number in numbers.items():
         assert room.decoders[slot].answer(number) == (Heard(f"slot {slot} {10 + slot}", -1.0),)
 
 
-def test_questions_for_finals_come_first(plane: Plane, bells: Doorbells) -> None:
+def test_the_most_urgent_come_first(plane: Plane, bells: Doorbells) -> None:
     room = Room(plane, bells, 1)
-    for slot, for_final in enumerate([False, True, False, True]):
-        room.ask(slot, for_final=for_final)
-    assert room.rounds() == [[1], [3], [0], [2]]
+    for slot, purpose in enumerate([0, 2, 1, 2]):
+        room.ask(slot, Purpose(purpose))
+    assert room.rounds() == [[1], [3], [2], [0]]
 
 
 def test_a_batch_takes_no_more_than_its_limit(plane: Plane, bells: Doorbells) -> None:
     room = Room(plane, bells, 3)
     for slot in range(SLOTS):
-        room.ask(slot, for_final=slot == 3)
+        room.ask(slot, Purpose.FINAL if slot == 3 else Purpose.PARTIAL)
     assert room.rounds() == [[3], [0, 1, 2]]
 
 
@@ -123,10 +121,10 @@ def test_in_turn(plane: Plane, bells: Doorbells) -> None:
 
 def test_in_turn_among_those_for_finals(plane: Plane, bells: Doorbells) -> None:
     room = Room(plane, bells, 1)
-    room.ask(0, for_final=True)
-    room.ask(2, for_final=True)
+    room.ask(0, Purpose.FINAL)
+    room.ask(2, Purpose.FINAL)
     assert room.answering.round()
-    room.ask(0, for_final=True)
+    room.ask(0, Purpose.FINAL)
     assert room.rounds() == [[2], [0]]
 
 
@@ -135,7 +133,7 @@ def test_finals_are_heard_thoroughly_and_apart_from_partials(
 ) -> None:
     room = Room(plane, bells, 3)
     for slot in range(SLOTS):
-        room.ask(slot, for_final=slot != 1)
+        room.ask(slot, Purpose.PARTIAL if slot == 1 else Purpose.FINAL)
     assert room.rounds() == [[0, 2, 3], [1]]
     assert room.thorough == [True, False]
 

@@ -9,8 +9,9 @@ import pytest
 
 from gpu_worker.decoding import FrameHypothesis
 from gpu_worker.partials import INTERMED_PARTIAL_MS
-from gpu_worker.slot_decoder import GIVEN_UP_AFTER_DEATHS
+from gpu_worker.second_pass.questions import GIVEN_UP_AFTER_DEATHS
 from shm import layout
+from shm.heard import Purpose
 from shm.second_pass_slot import Question
 from tests.gpu_worker.second_pass.asking import AskingSlot, asking_slot
 from tests.gpu_worker.test_slot_decoder import ENDPOINT, FRAME, MARK, text_of, texts
@@ -24,7 +25,7 @@ from tests.shm.watched_plane import CrashError, Fuse, WatchedPlane
 def test_a_final_waits_for_the_answer_and_has_its_words(slot: AskingSlot) -> None:
     slot.emit("ab cd", end=ENDPOINT)
     assert slot.results() == []
-    assert slot.hears("ab cb") == Question(1, 0, 5 * FRAME, True)
+    assert slot.hears("ab cb") == Question(1, 0, 5 * FRAME, Purpose.FINAL)
     (final,) = slot.results()
     assert text_of(final) == "ab cb."
     assert [(word.start_ms, word.end_ms) for word in final.hypothesis.words] == [
@@ -41,7 +42,7 @@ def test_the_whole_segment_is_asked_about_and_aligned_to(slot: AskingSlot) -> No
     slot.emit("____", first=4, start=60)
     slot.emit("_cd_", first=8, start=60, end=MARK)
     assert slot.results() == []
-    assert slot.hears("ab cb") == Question(1, 60, 60 + 12 * FRAME, True)
+    assert slot.hears("ab cb") == Question(1, 60, 60 + 12 * FRAME, Purpose.FINAL)
     (final,) = slot.results()
     assert final.requested
     assert [(w.text, w.start_ms, w.end_ms) for w in final.hypothesis.words] == [
@@ -58,7 +59,7 @@ def test_records_behind_a_held_final_wait(slot: AskingSlot) -> None:
     assert not slot.decoder.work(), "there is nothing to do but wait"
     slot.hears("cb")
     assert texts(slot.results()) == ["cb."]
-    assert slot.hears("ca") == Question(2, 4, 8, True)
+    assert slot.hears("ca") == Question(2, 4, 8, Purpose.FINAL)
     (final,) = slot.results()
     (word,) = final.hypothesis.words
     assert (word.text, word.start_ms, word.end_ms) == ("ca", 200, 400)
@@ -130,7 +131,7 @@ def test_quick_partials_wait_for_nothing_and_may_change(eager_slot: AskingSlot) 
     (partial,) = eager_slot.results()
     assert text_of(partial) == "abcabc"
     assert not any(word.stable for word in partial.hypothesis.words)
-    assert eager_slot.hears("abcabcd cb").for_final
+    assert eager_slot.hears("abcabcd cb").purpose is Purpose.FINAL
     (final,) = eager_slot.results()
     assert text_of(final) == "abcabcd cb."
     assert all(word.stable for word in final.hypothesis.words)
@@ -144,18 +145,33 @@ def test_a_partial_after_a_held_final_comes_after_it(eager_slot: AskingSlot) -> 
     assert texts(eager_slot.results()) == ["abcabd.", "dadada"]
 
 
-def test_default_partials_wait_and_are_not_urgent(slot: AskingSlot) -> None:
+def test_default_partials_wait_and_are_asked_as_such(slot: AskingSlot) -> None:
     slot.emit("abcd" * 8)
     slot.emit("ab cd_da", first=32)
-    slot.emit("b", first=40, end=ENDPOINT)
+    slot.emit("__", first=40)
     assert slot.results() == []
     said = "abcd" * 8 + "ab cd"
-    assert slot.hears(said + "a") == Question(1, 0, 40 * FRAME, False)
+    assert slot.hears(said + "a") == Question(1, 0, 40 * FRAME, Purpose.PARTIAL)
     (partial,) = slot.results()
     assert text_of(partial) == said + "a"
     assert not any(word.stable for word in partial.hypothesis.words)
-    assert slot.hears(said + "ab") == Question(2, 0, 41 * FRAME, True)
+    slot.emit("b", first=42, end=ENDPOINT)
+    assert slot.results() == []
+    assert slot.hears(said + "ab") == Question(2, 0, 43 * FRAME, Purpose.FINAL)
     assert texts(slot.results()) == [said + "ab."]
+
+
+def test_a_final_never_waits_for_a_partial(slot: AskingSlot) -> None:
+    """The partial is the first pass's then, and its question is open no more."""
+    slot.emit("abcd" * 8)
+    slot.emit("ab cd_da", first=32)
+    assert slot.results() == []
+    assert slot.question == Question(1, 0, 40 * FRAME, Purpose.PARTIAL)
+    slot.emit("b", first=40, end=MARK)
+    said = "abcd" * 8 + "ab cdda"
+    assert texts(slot.results()) == [said]
+    assert slot.hears("abcd" * 8 + "ab cdab") == Question(3, 0, 41 * FRAME, Purpose.FINAL)
+    assert texts(slot.results()) == ["abcd" * 8 + "ab cdab."]
 
 
 def test_a_partial_that_is_not_due_asks_nothing(slot: AskingSlot) -> None:
@@ -163,6 +179,100 @@ def test_a_partial_that_is_not_due_asks_nothing(slot: AskingSlot) -> None:
     assert slot.results() == []
     assert slot.question is None
     assert slot.decoder._words.tail == 1
+
+
+# -- ahead of the end
+
+
+def test_a_final_takes_the_answer_to_what_was_asked_ahead(slot: AskingSlot) -> None:
+    slot.emit("ab c")
+    assert slot.results() == []
+    slot.worker.pauses(0, 10)
+    assert slot.results() == []
+    assert slot.hears("ab cb") == Question(1, 0, 10, Purpose.AHEAD)
+    slot.emit("d___", first=4, end=ENDPOINT, heard=10)
+    assert texts(slot.results()) == ["ab cb."]
+    assert slot.question is None
+
+
+def test_what_was_asked_ahead_becomes_urgent_when_its_final_waits(slot: AskingSlot) -> None:
+    slot.emit("ab c")
+    slot.results()
+    slot.worker.pauses(0, 10)
+    slot.results()
+    slot.emit("d___", first=4, end=MARK, heard=10)
+    assert slot.results() == []
+    assert slot.hears("ab cb") == Question(1, 0, 10, Purpose.FINAL)
+    assert texts(slot.results()) == ["ab cb."]
+
+
+def test_an_utterance_that_goes_on_is_asked_about_anew(slot: AskingSlot) -> None:
+    slot.emit("ab c")
+    slot.results()
+    slot.worker.pauses(0, 8)
+    slot.results()
+    slot.hears("ab")
+    slot.emit("d", first=4, end=ENDPOINT)
+    assert slot.results() == []
+    assert slot.hears("ab cb") == Question(2, 0, 10, Purpose.FINAL)
+    assert texts(slot.results()) == ["ab cb."]
+
+
+def test_a_pause_is_asked_about_once_and_not_before_anything_was_spoken(slot: AskingSlot) -> None:
+    slot.worker.pauses(0, 8)
+    slot.emit("____")
+    assert slot.results() == []
+    assert slot.question is None
+    slot.emit("ab", first=4)
+    slot.results()
+    slot.hears("ab")
+    slot.results()
+    assert slot.question is None, "it was answered"
+
+
+def test_another_segments_pause_is_not_asked_about(slot: AskingSlot) -> None:
+    slot.emit("ab")
+    slot.worker.pauses(4, 12)
+    slot.results()
+    assert slot.question is None
+
+
+def test_a_pause_is_asked_about_again_after_a_partial(slot: AskingSlot) -> None:
+    slot.emit("abcd" * 8)
+    slot.results()
+    slot.worker.pauses(0, 70)
+    slot.results()
+    assert slot.question == Question(1, 0, 70, Purpose.AHEAD)
+    slot.emit("ab cd___", first=32)
+    slot.results()
+    assert slot.hears("abcd" * 8 + "ab cd") == Question(2, 0, 80, Purpose.PARTIAL)
+    slot.results()
+    assert slot.question == Question(3, 0, 70, Purpose.AHEAD)
+
+
+def test_what_kills_two_second_passes_ahead_of_its_final_kills_no_third(slot: AskingSlot) -> None:
+    slot.emit("ab c")
+    slot.results()
+    slot.worker.pauses(0, 10)
+    slot.results()
+    slot.start_second_pass(1 + GIVEN_UP_AFTER_DEATHS)
+    slot.results()
+    question = slot.question
+    assert question is not None
+    assert question.start == question.stop
+    slot.results()
+    assert slot.question == question, "and is not asked again"
+
+
+def test_a_client_that_leaves_in_a_pause_is_heard_for_no_more(slot: AskingSlot) -> None:
+    slot.emit("ab c")
+    slot.results()
+    slot.worker.pauses(0, 10)
+    slot.results()
+    slot.client.end_session()
+    slot.results()
+    assert slot.question is not None
+    assert slot.question.start == slot.question.stop
 
 
 # -- clients that leave
@@ -178,7 +288,7 @@ def test_a_client_that_leaves_while_its_final_is_held(slot: AskingSlot, late_ans
     assert slot.results() == []
     slot.emit("da", end=ENDPOINT)
     assert slot.results() == []
-    assert slot.hears("db") == Question(2, 0, 2 * FRAME, True)
+    assert slot.hears("db") == Question(3, 0, 2 * FRAME, Purpose.FINAL)
     assert texts(slot.results()) == ["db."]
 
 
@@ -199,7 +309,7 @@ def test_a_client_that_leaves_while_a_partial_is_held(slot: AskingSlot) -> None:
     slot.reconnect()
     slot.emit("da", end=ENDPOINT)
     assert slot.results() == []
-    assert slot.hears("da") == Question(2, 0, 2 * FRAME, True)
+    assert slot.hears("da") == Question(3, 0, 2 * FRAME, Purpose.FINAL)
     (final,) = slot.results()
     assert [(word.text, word.start_ms) for word in final.hypothesis.words] == [("da", 0)]
 
@@ -223,8 +333,28 @@ def test_when_it_dies_again_the_first_passs_text_is_final(slot: AskingSlot) -> N
     assert slot.results() == []
     slot.start_second_pass(1 + GIVEN_UP_AFTER_DEATHS)
     assert texts(slot.results()) == ["ab cd."]
-    assert slot.hears("db") == Question(2, 10, 14, True), "the next question is put all the same"
+    assert slot.hears("db") == Question(3, 10, 14, Purpose.FINAL), (
+        "the next question is put all the same"
+    )
     assert texts(slot.results()) == ["db."]
+
+
+def test_what_was_given_up_kills_nobody_else(slot: AskingSlot) -> None:
+    """No successor finds the audio that two second passes died of."""
+    slot.emit("ab cd", end=ENDPOINT)
+    slot.results()
+    slot.start_second_pass(1 + GIVEN_UP_AFTER_DEATHS)
+    assert texts(slot.results()) == ["ab cd."]
+    slot.start_second_pass(2 + GIVEN_UP_AFTER_DEATHS)
+    assert slot.question is None or slot.question.start == slot.question.stop
+
+
+def test_whoever_left_is_heard_for_no_more(slot: AskingSlot) -> None:
+    slot.emit("ab cd", end=ENDPOINT)
+    slot.results()
+    slot.client.end_session()
+    assert slot.results() == []
+    assert slot.question is None or slot.question.start == slot.question.stop
 
 
 def test_an_answer_counts_however_many_died_for_it(slot: AskingSlot) -> None:
@@ -269,7 +399,7 @@ def test_a_new_attempt_is_asked_about_alone(slot: AskingSlot) -> None:
     slot.emit("ab")
     slot.emit(" cd", first=2, end=ENDPOINT)
     assert slot.results() == []
-    assert slot.hears("ab cb") == Question(1, 0, 5 * FRAME, True)
+    assert slot.hears("ab cb") == Question(1, 0, 5 * FRAME, Purpose.FINAL)
     (final,) = slot.results()
     times = [(word.start_ms, word.end_ms) for word in final.hypothesis.words]
     assert times == [(0, 200), (200, 500)]
@@ -280,7 +410,7 @@ def test_a_decoder_that_died_while_it_held_asks_again(slot: AskingSlot) -> None:
     assert slot.results() == []
     slot.start_decoder()
     assert slot.results() == []
-    assert slot.hears("ab cb") == Question(2, 0, 5 * FRAME, True)
+    assert slot.hears("ab cb") == Question(2, 0, 5 * FRAME, Purpose.FINAL)
     assert texts(slot.results()) == ["ab cb."]
 
 
@@ -316,7 +446,7 @@ def undisturbed(*, partials: bool) -> list[str]:
 def test_the_history_without_a_death() -> None:
     finals = ["abcabcd ad.", ".", "cdcdcdbd."]
     assert undisturbed(partials=False) == ["abcabc", *finals[:2], "cdcdcd", finals[2]]
-    assert undisturbed(partials=True) == ["abcabd", *finals[:2], "cdcdcb", finals[2]]
+    assert undisturbed(partials=True) == ["abcabc", *finals[:2], "cdcdcd", finals[2]]
 
 
 @pytest.mark.parametrize("partials", [False, True])

@@ -1,0 +1,67 @@
+"""One slot's questions to the second pass: asked once, perhaps ahead, and given up when it dies.
+
+The second pass hears most of an utterance while its speaker pauses, before anyone knows that it is
+over. If it is, its final's question is the one that was asked ahead, and its answer is there or on
+its way. A question names its range of audio, so an answer is the same whenever it was asked for.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from shm.decoder_slot import DecoderSlot
+from shm.heard import Heard, Purpose
+
+GIVEN_UP_AFTER_DEATHS: Final = 2
+"""A second pass that died this often over one question gets no third chance: the first pass's text
+is final then. Late and less accurate is better than never."""
+
+
+class Questions:
+    """The newest question of a slot. There is never more than one."""
+
+    __slots__ = ("_ahead", "_deaths_before", "_is_asked", "_number", "_words")
+
+    def __init__(self, words: DecoderSlot) -> None:
+        self._words = words
+        self._number = 0
+        self._is_asked = False
+        self._deaths_before = 0
+        self._ahead: tuple[int, int] | None = None
+
+    def ask(self, start: int, stop: int, purpose: Purpose) -> None:
+        """What is heard from sample ``start`` to ``stop``? Any earlier question is forgotten."""
+        if purpose is Purpose.FINAL and self._ahead == (start, stop):
+            self._words.hurry()
+        else:
+            self._number = self._words.ask(start, stop, purpose)
+            self._deaths_before = self._words.second_pass_generation
+            self._is_asked = True
+        self._ahead = None
+
+    def ask_ahead(self, start: int, stop: int) -> None:
+        """As `ask`, once for a range, for a final that may come to it."""
+        if self._ahead != (start, stop):
+            self.ask(start, stop, Purpose.AHEAD)
+            self._ahead = start, stop
+
+    def answer(self) -> tuple[Heard, ...] | None:
+        """What was heard, best first; None while the question is open."""
+        return self._words.answer(self._number)
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether too many second passes have died since it was asked."""
+        deaths = self._words.second_pass_generation - self._deaths_before
+        return deaths >= GIVEN_UP_AFTER_DEATHS
+
+    def withdraw(self) -> None:
+        """Nobody waits for the answer any more. What was asked ahead is not asked ahead again."""
+        if self._is_asked:
+            self._number = self._words.withdraw()
+            self._deaths_before = self._words.second_pass_generation
+            self._is_asked = False
+
+    def forget(self) -> None:
+        """Another segment begins, or this one anew."""
+        self._ahead = None
