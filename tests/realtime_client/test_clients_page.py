@@ -1,4 +1,7 @@
-"""docs/CLIENTS.md: every example runs as it stands, against the real server."""
+"""docs/CLIENTS.md: every Python example runs as it stands, against the real server.
+
+Those for Node, browsers and the command line: tests/docs/test_clients_page.py.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ EXAMPLES = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
 def test_the_page_has_examples() -> None:
-    assert len(EXAMPLES) == PAGE.count("```") // 2 == 7
+    assert len(EXAMPLES) == PAGE.count("```python") == 7
     assert all(ADDRESS in example for example in EXAMPLES)
 
 

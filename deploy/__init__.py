@@ -1,0 +1,1 @@
+"""What runs the engine elsewhere: image, load balancer, cluster, and the tools that check them."""

@@ -1,0 +1,99 @@
+"""Looks at the server in this container from the inside.
+
+``python probe.py ready`` exits 0 if it is ready for clients (Docker's HEALTHCHECK).
+``python probe.py idle --within 300`` waits until no stream is open, at most so many seconds, and
+exits 0 in either case: what goes on after it (Kubernetes' preStop hook) ends the server anyway.
+
+It asks /readyz where this container's settings say that the server listens. The certificate is not
+checked: it bears another name than the loopback's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import ssl
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from typing import Any, Final
+
+TIMEOUT_S: Final = 4
+POLL_S: Final = 1
+PORT_VARIABLE: Final = "REALTIME_ENGINE_PORT"
+DEFAULT_PORT: Final = "4444"
+CERTIFICATE_VARIABLE: Final = "SSL_CERT_PATH"
+
+
+def main() -> int:
+    """Runs one of the two commands; returns the exit status."""
+    parser = argparse.ArgumentParser(description="look at the server in this container")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("ready", help="exit 0 if it is ready for clients")
+    idle = commands.add_parser("idle", help="wait until no stream is open")
+    idle.add_argument("--within", type=float, required=True, metavar="SECONDS", help="at most")
+    arguments = parser.parse_args()
+    url = address(os.environ)
+    if arguments.command == "ready":
+        return _ready(url)
+    return _wait_until_idle(url, arguments.within)
+
+
+def address(environment: Mapping[str, str]) -> str:
+    """The URL of /readyz, from the variables that `server.config` reads."""
+    scheme = "https" if environment.get(CERTIFICATE_VARIABLE) else "http"
+    return f"{scheme}://127.0.0.1:{environment.get(PORT_VARIABLE) or DEFAULT_PORT}/readyz"
+
+
+def open_streams(answer: Mapping[str, Any]) -> int:
+    """How many streams /readyz says are open."""
+    return int(answer["slots"]["total"]) - int(answer["slots"]["free"])
+
+
+def _ready(url: str) -> int:
+    try:
+        status, answer = _ask(url)
+    except (OSError, ValueError) as error:
+        print(f"{url}: {error}", file=sys.stderr)
+        return 1
+    if status != 200:
+        print(f"{url}: {status} {'; '.join(answer['not_ready'])}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _wait_until_idle(url: str, longest_s: float) -> int:
+    deadline_s = time.monotonic() + longest_s
+    while time.monotonic() < deadline_s:
+        try:
+            if open_streams(_ask(url)[1]) == 0:
+                return 0
+        except (OSError, ValueError, KeyError) as error:
+            print(f"{url}: {error}", file=sys.stderr)
+            return 0  # no server, no stream
+        time.sleep(POLL_S)
+    return 0
+
+
+def _ask(url: str) -> tuple[int, dict[str, Any]]:
+    """Status and JSON body; a 503 has one too.
+
+    Raises:
+        OSError: nobody answers.
+        ValueError: something else than this server does.
+    """
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT_S, context=context) as answer:  # noqa: S310
+            return int(answer.status), json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
