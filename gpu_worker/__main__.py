@@ -17,6 +17,7 @@ from gpu_worker.endpointing import (
     EndpointRules,
     EndpointTimes,
 )
+from gpu_worker.figures import WorkerFigures
 from gpu_worker.stepper import make_stepper
 from gpu_worker.worker import Worker
 from models.spec import ModelSpec, ModelSpecError
@@ -67,7 +68,8 @@ def _build(child: Child, settings: WorkerSettings, device: torch.device) -> Work
     stepper = make_stepper(load_model(spec, device), spec, batch, device)
     slots = [WorkerSlot(child.plane, child.bells, slot) for slot in mine]
     times = EndpointTimes(settings.trailing_silence_ms, settings.nothing_spoken_ms)
-    return Worker(spec, stepper, slots, EndpointRules.of_model(spec, times))
+    figures = WorkerFigures(child.plane, child.index)
+    return Worker(spec, stepper, slots, EndpointRules.of_model(spec, times), figures)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from gpu_worker.decoding import (
     Vocabulary,
 )
 from gpu_worker.decoding.unigrams import find_words
+from gpu_worker.figures import DecoderFigures
 from gpu_worker.partials import INTERMED_PARTIAL_MS, PARTIAL_MS, PartialSchedule
 from gpu_worker.second_pass.rescoring import Rescorer
 from gpu_worker.second_pass.taught_words import TaughtWords
@@ -82,6 +83,7 @@ def _build(child: Child, settings: DecoderSettings) -> list[SlotDecoder]:
         second_pass = SecondPass(rescorer, partials=not settings.intermed_partials)
     interval_ms = INTERMED_PARTIAL_MS if settings.intermed_partials else PARTIAL_MS
     geometry = child.plane.geometry
+    figures = DecoderFigures(child.plane, child.index)
     return [
         SlotDecoder(
             spec,
@@ -89,6 +91,7 @@ def _build(child: Child, settings: DecoderSettings) -> list[SlotDecoder]:
             make_search(),
             PartialSchedule(spec, interval_ms),
             second_pass,
+            figures,
         )
         for slot in range(child.index, geometry.slots, geometry.decoders)
     ]

@@ -9,6 +9,7 @@ starts each lane at the last final.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import TypeAlias
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from gpu_worker.batching import RoundRobin
 from gpu_worker.endpointing import EndpointRules
+from gpu_worker.figures import WorkerFigures
 from gpu_worker.lane import Lane, Plan
 from gpu_worker.stepper import Stepper
 from models.spec import ModelSpec
@@ -33,8 +35,13 @@ class Worker:
         stepper: Stepper,
         slots: Iterable[WorkerSlot],
         rules: EndpointRules | None = None,
+        figures: WorkerFigures | None = None,
     ) -> None:
-        """``rules`` say when an utterance is over; without them the default ones of the model."""
+        """``rules`` say when an utterance is over; without them the default ones of the model.
+
+        Without ``figures`` nothing is counted.
+        """
+        self._figures = figures
         self._spec = spec
         self._rules = rules or EndpointRules.of_model(spec)
         self._stepper = stepper
@@ -97,6 +104,8 @@ class Worker:
         if not words.copy_audio(lane.epoch, lane.segment_start, lane.mark, begin, samples):
             return False
         lane.listen(samples)
+        if lane.pause is not None:
+            words.pauses(*lane.pause)
         return True
 
     def _stage(self, batch: list[int], plans: dict[int, Plan]) -> list[tuple[int, Plan]]:
@@ -122,7 +131,8 @@ class Worker:
     def _step(self, staged: list[tuple[int, Plan]]) -> list[tuple[int, Plan, LogProbs]]:
         """Runs the model; not at all where no item has a frame left to compute."""
         if any(plan.frames for _, plan in staged):
-            log_probs = self._stepper.run(len(staged))
+            with self._figures.step(len(staged)) if self._figures else nullcontext():
+                log_probs = self._stepper.run(len(staged))
         else:
             log_probs = np.empty((len(staged), 0, len(self._spec.vocabulary)), np.float32)
         return [
@@ -137,3 +147,5 @@ class Worker:
                 emission = lane.complete(plan, log_probs)
                 if emission is not None:
                     words.publish(emission)
+                    if self._figures:
+                        self._figures.published(slot, plan.stop, plan.frames)

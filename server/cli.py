@@ -22,6 +22,7 @@ from server.doctor import examine
 from server.engine import Engine, EngineError, UnusableError
 from server.supervisor import ServeError, serve
 from server.transcribe import AudioFileError, transcribe
+from shm.logs import announce, configure
 from shm.plane import PlaneError
 
 EXIT_FAILED: Final = 1
@@ -39,7 +40,8 @@ def main() -> None:
     except UnusableError:
         sys.exit(EXIT_UNUSABLE)  # the process that found it out has said why
     except (ConfigError, ServeError, EngineError, PlaneError) as error:
-        print(f"realtime-engine: {error}", file=sys.stderr)
+        if not announce(str(error), logging.CRITICAL):
+            print(f"realtime-engine: {error}", file=sys.stderr)
         sys.exit(EXIT_UNUSABLE)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -48,7 +50,7 @@ def main() -> None:
 def _serve(arguments: argparse.Namespace) -> int:
     flags = vars(arguments)
     config = serve_config(flags, os.environ)
-    logging.basicConfig(level=config.log_level, format="%(asctime)s %(levelname)s %(message)s")
+    configure(config.logs)
     serve(config, *engine_config(flags, os.environ))
     return 0
 

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 from models import BUNDLED_MODEL
 from models.spec import ModelSpec, ModelSpecError
 from shm.layout import MAX_SLOTS
+from shm.logs import FORMATS, TEXT, LogSettings
 
 DEFAULT_PORT: Final = 4444
 EVERY_ADDRESS: Final = "0.0.0.0"  # noqa: S104 - a server is there to be reached
@@ -66,6 +67,13 @@ class ServeConfig:
     log_level: str
     ssl_cert: Path | None
     ssl_key: Path | None
+    log_format: str = TEXT
+    operator_address: tuple[str, int] | None = None
+
+    @property
+    def logs(self) -> LogSettings:
+        """How every process writes its log."""
+        return LogSettings(self.log_level, self.log_format)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +130,19 @@ def _one_of(*choices: str) -> Callable[[str], str]:
         raise ValueError(f"must be one of {', '.join(choices)}")
 
     return parse
+
+
+def _address(text: str) -> tuple[str, int] | None:
+    """``HOST:PORT``; every address of the machine without a host, and an IPv6 one in brackets."""
+    if not text:
+        return None
+    host, colon, port = text.rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not colon or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65_535:
+        raise ValueError("must be HOST:PORT, such as 127.0.0.1:9100, or :9100 for every address")
+    if ":" in bare and bare == host:
+        raise ValueError("must have an IPv6 address in brackets, such as [::1]:9100")
+    return bare or EVERY_ADDRESS, int(port)
 
 
 def _path(text: str) -> Path | None:
@@ -197,6 +218,15 @@ SERVE_SETTINGS: Final = (
     Setting(
         "--log-level", "WEBSOCKET_SERVER_LOGLEVEL", "WARNING", _one_of(*LOG_LEVELS),
         "log level: " + ", ".join(LOG_LEVELS),
+    ),
+    Setting(
+        "--log-format", "REALTIME_ENGINE_LOG_FORMAT", TEXT, _one_of(*FORMATS),
+        "log lines as text, or as JSON, one object a line",
+    ),
+    Setting(
+        "--operator-address", "REALTIME_ENGINE_OPERATOR_ADDRESS", "", _address,
+        "HOST:PORT of their own for /metrics, /status and /status.json, which the port of the "
+        "WebSocket then has no more (empty: the port of the WebSocket)",
     ),
     Setting("--ssl-cert", "SSL_CERT_PATH", "", _path, "certificate chain (PEM); with --ssl-key: wss://"),
     Setting("--ssl-key", "SSL_CERT_KEY", "", _path, "private key of the certificate (PEM)"),

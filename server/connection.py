@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import asdict
+from http import HTTPStatus
 from typing import Final, cast
 
 from websockets.datastructures import Headers
@@ -19,9 +21,12 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
+from server.admission import Admission, MeasuredSlot
 from server.handshake import RequestError, error_body, parse_request
 from server.session import GOING_AWAY, Session
-from shm.frontend_slot import FrontendSlot, SlotPool
+from server.site import JSON, Answer, Site, is_websocket
+from server.site import Request as PageRequest
+from shm import logs
 
 HANDSHAKE_TIMEOUT_S: Final = 10
 CLOSE_TIMEOUT_S: Final = 5
@@ -43,18 +48,20 @@ class Connection(asyncio.Protocol):
 
     def __init__(
         self,
-        pool: SlotPool,
+        admission: Admission,
         model_rate_hz: int,
+        site: Site,
         loop: asyncio.AbstractEventLoop,
         on_closed: Callable[[Connection], None],
     ) -> None:
-        self._pool = pool
+        self._admission = admission
         self._model_rate_hz = model_rate_hz
+        self._site = site
         self._loop = loop
         self._on_closed = on_closed
         self._ws = ServerProtocol(max_size=MAX_FRAME_BYTES)
         self._transport: asyncio.Transport
-        self._slot: FrontendSlot | None = None
+        self._slot: MeasuredSlot | None = None
         self._session: Session | None = None
         self._message = bytearray()
         self._message_opcode = Opcode.BINARY
@@ -89,10 +96,10 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         if error is not None:
-            log.info("connection lost: %s", error)
+            self._log(logging.INFO, f"connection lost: {error}")
         self._timer.cancel()
         if self._slot is not None:
-            self._pool.release(self._slot)
+            self._admission.release(self._slot)
             self._slot = None
         self._on_closed(self)
 
@@ -108,7 +115,7 @@ class Connection(asyncio.Protocol):
         if frames:
             self._transport.writelines(frames)
         if self._transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
-            log.warning("a client does not read what it is sent: disconnected")
+            self._log(logging.WARNING, "a client does not read what it is sent: disconnected")
             self._transport.abort()
         elif session.finished:
             self._finish(session)
@@ -156,17 +163,22 @@ class Connection(asyncio.Protocol):
 
     def _handshake(self, request: Request) -> None:
         self._requested = True
+        if not is_websocket(request.headers.raw_items()):
+            self._show_page(request)
+            return
         try:
             parameters = parse_request(request.path)
         except RequestError as error:
+            self._admission.refuse("path" if error.http_status == 404 else "parameter")
             self._refuse(error.http_status, error.message)
             return
         response = self._ws.accept(request)
         if response.status_code != 101:
             reason = (response.body or b"").decode().strip()
+            self._admission.refuse("handshake")
             self._refuse(response.status_code, reason, response.headers)
             return
-        self._slot = self._pool.claim()
+        self._slot = self._admission.claim()
         if self._slot is None:
             headers = Headers([("Retry-After", str(RETRY_AFTER_S))])
             self._refuse(503, "All streams are in use: try again later.", headers)
@@ -175,22 +187,34 @@ class Connection(asyncio.Protocol):
         self._session = Session(self._slot, parameters, self._model_rate_hz)
         self._timer.cancel()
         self._timer = self._loop.call_later(PING_INTERVAL_S, self._keep_alive)
-        log.info("connected: slot %d, %s", self._slot.slot, parameters)
+        self._log(logging.INFO, "stream begins", slot=self._slot.slot, **asdict(parameters))
         self._write(self._ws.data_to_send())
 
     def _refuse(self, status: int, reason: str, headers: Headers | None = None) -> None:
-        body = error_body(status, reason)
-        response = self._ws.reject(status, "")
-        for name, value in (headers or Headers()).raw_items():
+        given = tuple((headers or Headers()).raw_items())
+        self._answer(Answer(status, JSON, error_body(status, reason), given))
+        logs.event(log, logging.INFO, "refused", status=status, reason=reason)
+
+    def _show_page(self, request: Request) -> None:
+        """A plain HTTP request, such as a browser's for the console: answered, and that was it."""
+        if_none_match = ", ".join(request.headers.get_all("If-None-Match"))
+        answer = self._site.answer(PageRequest(request.method, request.path, if_none_match))
+        self._answer(answer, with_body=request.method != "HEAD")
+
+    def _answer(self, answer: Answer, *, with_body: bool = True) -> None:
+        """One response; what the client sends after it is discarded, within a time-out."""
+        response = self._ws.reject(answer.status, "")
+        del response.headers["Content-Type"], response.headers["Content-Length"]
+        response.headers["Content-Type"] = answer.content_type
+        if answer.status != HTTPStatus.NOT_MODIFIED:  # its length would be the page's
+            response.headers["Content-Length"] = str(len(answer.body))
+        for name, value in answer.headers:
             if name not in response.headers:
                 response.headers[name] = value
-        del response.headers["Content-Type"], response.headers["Content-Length"]
-        response.headers["Content-Type"] = "application/json"
-        response.headers["Content-Length"] = str(len(body))
+        body = answer.body if with_body else b""
         self._ws.send_response(
             Response(response.status_code, response.reason_phrase, response.headers, body)
         )
-        log.info("refused with %d: %s", status, reason)
 
     # -- frames in
 
@@ -229,7 +253,8 @@ class Connection(asyncio.Protocol):
         """The last final is out: free the slot and close."""
         assert self._slot is not None
         assert session.closing is not None
-        self._pool.release(self._slot)
+        self._log(logging.INFO, "stream ends", code=session.closing.code)
+        self._admission.release(self._slot)
         self._slot = None
         self._timer.cancel()
         self._timer = self._loop.call_later(CLOSE_TIMEOUT_S, self._transport.abort)
@@ -268,13 +293,19 @@ class Connection(asyncio.Protocol):
         expected = self._reading and self._session.closing is None
         silent_s = self._loop.time() - self._last_heard_s
         if expected and silent_s > PING_TIMEOUT_S:
-            log.info("a client has been silent for %.0f s: disconnected", silent_s)
+            self._log(logging.INFO, f"a client has been silent for {silent_s:.0f} s: disconnected")
             self._transport.abort()
             return
         if self._ws.state is State.OPEN:
             self._ws.send_ping(b"")
             self._write(self._ws.data_to_send())
         self._timer = self._loop.call_later(PING_INTERVAL_S, self._keep_alive)
+
+    def _log(self, level: int, message: str, **fields: object) -> None:
+        """A line that belongs to the session, if there is one by now."""
+        if log.isEnabledFor(level):
+            session = {logs.SESSION: self._session.id} if self._session is not None else {}
+            logs.event(log, level, message, **session, **fields)
 
 
 def _text_frame(message: bytes) -> bytes:

@@ -19,7 +19,7 @@ from typing import Final
 from models.spec import ModelSpec
 from server.config import EngineConfig, ServeConfig
 from server.engine import geometry_of
-from server.supervisor import ServeError, bind
+from server.supervisor import ServeError, bind, bind_operators
 from shm.layout import Layout
 from shm.plane import Plane, PlaneError
 
@@ -74,7 +74,8 @@ def _framework(engine: EngineConfig) -> Iterator[Finding]:
 
 def _port(serve: ServeConfig) -> Finding:
     try:
-        bind(serve).close()
+        for bound in filter(None, (bind(serve), bind_operators(serve))):
+            bound.close()
     except ServeError as error:
         return Finding(False, "port", str(error))
     return Finding(True, "port", f"{serve.host}:{serve.port} is free")

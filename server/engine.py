@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from models.spec import ModelSpec
@@ -22,6 +22,7 @@ from server.frontend_settings import FrontendSettings
 from shm.child import EXIT_UNUSABLE, ChildArguments
 from shm.doorbells import Doorbells
 from shm.layout import Geometry
+from shm.logs import LogSettings
 from shm.plane import Plane
 from shm.process_line import STALE_AFTER_MS, ProcessLine, ProcessState
 
@@ -71,9 +72,16 @@ class ManagedProcess:
 class Engine:
     """Plane, doorbells and child processes. `close` must be called, also after a failed start."""
 
-    def __init__(self, config: EngineConfig, spec: ModelSpec, frontends: int) -> None:
+    def __init__(
+        self,
+        config: EngineConfig,
+        spec: ModelSpec,
+        frontends: int,
+        logs: LogSettings = LogSettings(),  # noqa: B008 - frozen
+    ) -> None:
         self.config = config
         self.spec = spec
+        self._logs = logs
         geometry = geometry_of(config, spec, frontends)
         self.plane = Plane.create(geometry)
         self.bells = Doorbells.create(geometry)
@@ -83,10 +91,10 @@ class Engine:
         self._add_decoders()
         self._add_second_passes()
 
-    def add_frontend(self, index: int, settings: FrontendSettings, listen_fd: int) -> None:
-        """Adds a frontend, started by the next `start`; it inherits the listening socket."""
+    def add_frontend(self, index: int, settings: FrontendSettings) -> None:
+        """Adds a frontend, started by the next `start`; it inherits the listening sockets."""
         line = self.plane.layout.frontend_process(index)
-        self._add("frontend", "server.frontend", index, line, asdict(settings), (listen_fd,))
+        self._add("frontend", "server.frontend", index, line, asdict(settings), settings.fds)
 
     def _add_workers(self) -> None:
         settings = {
@@ -245,6 +253,7 @@ class Engine:
             bell_fds=self.bells.fds,
             lifeline_fd=self._lifeline_read,
             settings=managed.settings,
+            logs=replace(self._logs, process=f"{managed.name} {managed.index}"),
         )
         inherited = (self.plane.fd, *self.bells.fds, self._lifeline_read, *managed.extra_fds)
         managed.started_s = now_s

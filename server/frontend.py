@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import logging
 import signal
 import socket
 import ssl
@@ -19,8 +18,11 @@ from typing import Final
 
 import uvloop
 
+from server.admission import Admission, FrontendFigures
 from server.connection import HANDSHAKE_TIMEOUT_S, Connection
 from server.frontend_settings import FrontendSettings
+from server.operator_pages import OperatorPages
+from server.site import Site, console_pages
 from server.tls import TlsError, server_context
 from shm.child import Child, run_child
 from shm.frontend_slot import SlotPool
@@ -39,8 +41,13 @@ class Frontend:
         self._line = line
         self._loop = loop
         self._bell = child.bells.frontends[child.index]
-        self._pool = SlotPool(child.plane, child.bells, child.index)
+        self._admission = Admission(
+            child.plane,
+            SlotPool(child.plane, child.bells, child.index),
+            FrontendFigures(child.plane, child.index),
+        )
         self._rate_hz = child.plane.geometry.sample_rate_hz
+        self._operator_pages = OperatorPages(child.plane)
         self._connections: set[Connection] = set()
         self._stopping = asyncio.Event()
         self._orphaned = False
@@ -49,21 +56,39 @@ class Frontend:
         loop.add_reader(child.lifeline_fd, self._on_orphaned, child.lifeline_fd)
         loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
 
-    async def serve(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
-        """Accepts until told to stop; then finalises every stream, within a time-out."""
-        server = await self._loop.create_server(
-            self._connection,
-            sock=listener,
-            ssl=tls,
-            ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S if tls else None,
-        )
+    async def serve(
+        self,
+        listener: socket.socket,
+        tls: ssl.SSLContext | None,
+        operators: socket.socket | None,
+    ) -> None:
+        """Accepts until told to stop; then finalises every stream, within a time-out.
+
+        Operators that have no socket of their own find their pages on the clients' one.
+        """
+        pages = self._operator_pages
+        everything = Site(console_pages() | pages.all())
+        site = Site(console_pages(public=True) | pages.public()) if operators else everything
+        servers = [
+            await self._loop.create_server(
+                lambda: self._connection(site),
+                sock=listener,
+                ssl=tls,
+                ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S if tls else None,
+            )
+        ]
+        if operators is not None:
+            servers.append(
+                await self._loop.create_server(lambda: self._connection(everything), sock=operators)
+            )
         self._beat()
         self._look_for_room()
         gc.collect()
         gc.freeze()
         self._line.ready()
         await self._stopping.wait()
-        server.close()
+        for server in servers:
+            server.close()
         if not self._orphaned:
             await self._drain()
 
@@ -73,8 +98,8 @@ class Frontend:
         self._orphaned = True
         self._stopping.set()
 
-    def _connection(self) -> Connection:
-        connection = Connection(self._pool, self._rate_hz, self._loop, self._on_closed)
+    def _connection(self, site: Site) -> Connection:
+        connection = Connection(self._admission, self._rate_hz, site, self._loop, self._on_closed)
         self._connections.add(connection)
         return connection
 
@@ -110,16 +135,19 @@ class Frontend:
 def main(child: Child) -> None:
     """Runs the event loop of one frontend until SIGTERM or the supervisor's death."""
     settings = FrontendSettings(**child.settings)
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(message)s")
     line = ProcessLine(child.plane, child.plane.layout.frontend_process(child.index))
     line.announce(child.generation)
     tls = None
     if settings.ssl_cert is not None and settings.ssl_key is not None:
         tls = server_context(Path(settings.ssl_cert), Path(settings.ssl_key))
     listener = socket.socket(fileno=settings.listen_fd)
+    operators = None
+    if settings.operator_fd is not None:
+        operators = socket.socket(fileno=settings.operator_fd)
 
     async def serve() -> None:
-        await Frontend(child, line, asyncio.get_running_loop()).serve(listener, tls)
+        frontend = Frontend(child, line, asyncio.get_running_loop())
+        await frontend.serve(listener, tls, operators)
 
     uvloop.run(serve())
 

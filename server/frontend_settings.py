@@ -7,9 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class FrontendSettings:
-    """The inherited listening socket, the log level and the TLS files (both or neither)."""
+    """The inherited listening sockets and the TLS files (both or neither).
+
+    Operators may have no socket of their own: their pages are then on the clients' one.
+    """
 
     listen_fd: int
-    log_level: str
     ssl_cert: str | None
     ssl_key: str | None
+    operator_fd: int | None = None
+
+    @property
+    def fds(self) -> tuple[int, ...]:
+        """What a frontend inherits for them."""
+        return tuple(fd for fd in (self.listen_fd, self.operator_fd) if fd is not None)

@@ -17,9 +17,9 @@ _CONFIDENCE_DIGITS: Final = 3  # finer than any confidence is meaningful, and sh
 _MAX_QUOTED_CHARS: Final = 40
 
 
-def ready() -> bytes:
-    """The first message on a connection: audio is welcome."""
-    return status("ready", "Websocket ready.")
+def ready(message_id: str) -> bytes:
+    """The first message on a connection: audio is welcome. Its id is the session's, too."""
+    return status("ready", "Websocket ready.", message_id)
 
 
 def rate_limited(max_message_bytes: int) -> bytes:
@@ -44,16 +44,16 @@ def error(info: str) -> bytes:
     return status("error", info)
 
 
-def status(name: str, info: str) -> bytes:
+def status(name: str, info: str, message_id: str | None = None) -> bytes:
     """The form of every message that is not a hypothesis. Both texts must be valid Unicode."""
-    return orjson.dumps({"status": name, "info": info, "msgId": _message_id()})
+    return orjson.dumps({"status": name, "info": info, "msgId": message_id or new_id()})
 
 
 def hypothesis(heard: Hypothesis) -> bytes:
     """What was heard of an utterance so far; nothing in a final can change any more."""
     return orjson.dumps(
         {
-            "msgId": _message_id(),
+            "msgId": new_id(),
             "text": " ".join(word.text for word in heard.words),
             "confidence": _confidence(heard.confidence),
             "isFinal": heard.is_final,
@@ -84,7 +84,7 @@ def _confidence(confidence: float) -> float:
     return rounded
 
 
-def _message_id() -> str:
+def new_id() -> str:
     """A version 4 UUID (RFC 9562): random, so unique over connections, processes and machines.
 
     The standard library's takes 6 us with its text, next to nothing at a message every 600 ms.

@@ -77,6 +77,7 @@ class Session:
         "_wav",
         "closing",
         "finished",
+        "id",
     )
 
     def __init__(self, slot: Slot, parameters: Parameters, model_rate_hz: int) -> None:
@@ -87,7 +88,9 @@ class Session:
         self._resampler = Resampler(parameters.sample_rate_hz, model_rate_hz)
         self._backlog: deque[NDArray[np.int16] | Mark] = deque()
         self._marks: deque[Mark] = deque()
-        self._outgoing: list[bytes] = [messages.ready()]
+        self.id = messages.new_id()
+        """The ``msgId`` of its ready message: the session's name in the log."""
+        self._outgoing: list[bytes] = [messages.ready(self.id)]
         self.closing: Closing | None = None
         self.finished = False
 

@@ -19,6 +19,7 @@ from server.config import EngineConfig, ServeConfig
 from server.engine import Engine, EngineError
 from server.frontend_settings import FrontendSettings
 from server.tls import TlsError, server_context
+from shm.logs import announce
 from shm.plane import PlaneError
 
 WATCH_S: Final = 0.05
@@ -57,22 +58,28 @@ def serve(config: ServeConfig, engine_config: EngineConfig, spec: ModelSpec) -> 
     """
     stop = _StopSignal()
     listener = bind(config)
+    operators = bind_operators(config)
     _check_tls(config)
     try:
-        engine = Engine(engine_config, spec, config.frontends)
+        engine = Engine(engine_config, spec, config.frontends, config.logs)
     except PlaneError as error:
         raise ServeError(str(error)) from error
     try:
         engine.start(lambda: not stop.received)
         _listen(listener, config)
-        _add_frontends(engine, config, listener)
+        if operators is not None:
+            operators.listen(BACKLOG)
+        _add_frontends(engine, config, listener, operators)
         engine.start(lambda: not stop.received)
-        print(_banner(config, engine), file=sys.stderr, flush=True)
+        banner = _banner(config, engine)
+        if not announce(" ".join(banner.split())):
+            print(banner, file=sys.stderr, flush=True)
         while not stop.received:
             for event in engine.watch(time.monotonic()):
                 log.error(event)
             time.sleep(WATCH_S)
-        listener.close()
+        for bound in filter(None, (listener, operators)):
+            bound.close()
         engine.signal("frontend", signal.SIGTERM)
         engine.wait_for_exit("frontend", DRAIN_TIMEOUT_S)
     except EngineError:
@@ -82,15 +89,17 @@ def serve(config: ServeConfig, engine_config: EngineConfig, spec: ModelSpec) -> 
         engine.close()
 
 
-def _add_frontends(engine: Engine, config: ServeConfig, listener: socket.socket) -> None:
+def _add_frontends(
+    engine: Engine, config: ServeConfig, listener: socket.socket, operators: socket.socket | None
+) -> None:
     settings = FrontendSettings(
         listen_fd=listener.fileno(),
-        log_level=config.log_level,
         ssl_cert=str(config.ssl_cert) if config.ssl_cert else None,
         ssl_key=str(config.ssl_key) if config.ssl_key else None,
+        operator_fd=operators.fileno() if operators else None,
     )
     for index in range(config.frontends):
-        engine.add_frontend(index, settings, listener.fileno())
+        engine.add_frontend(index, settings)
 
 
 def bind(config: ServeConfig) -> socket.socket:
@@ -99,12 +108,25 @@ def bind(config: ServeConfig) -> socket.socket:
     Raises:
         ServeError: no such address, or the port is taken or not for everyone.
     """
+    return _bound(config.host, config.port, f"--host {config.host}", "--port")
+
+
+def bind_operators(config: ServeConfig) -> socket.socket | None:
+    """The same for the pages of operators, if they have an address of their own."""
+    if config.operator_address is None:
+        return None
+    host, port = config.operator_address
+    flag = "--operator-address"
+    return _bound(host, port, f"{flag} {host}:{port}", flag)
+
+
+def _bound(host: str, port: int, given: str, flag: str) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
-            config.host, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except socket.gaierror as error:
-        raise ServeError(f"--host {config.host} is no address of this machine ({error})") from error
+        raise ServeError(f"{given} is no address of this machine ({error})") from error
     listener = socket.socket(family, kind, protocol)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
@@ -113,8 +135,8 @@ def bind(config: ServeConfig) -> socket.socket:
     except OSError as error:
         listener.close()
         raise ServeError(
-            f"cannot listen on {config.host} port {config.port} ({error.strerror}): stop what "
-            "uses it, or choose another with --port"
+            f"cannot listen on {host} port {port} ({error.strerror}): stop what "
+            f"uses it, or choose another with {flag}"
         ) from error
     return listener
 

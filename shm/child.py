@@ -8,15 +8,17 @@ exits with `EXIT_UNUSABLE`: starting it again would not help.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import select
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final, NoReturn
 
 from shm.doorbells import Doorbells
+from shm.logs import LogSettings, announce, configure
 from shm.plane import Plane
 
 EXIT_UNUSABLE: Final = 2
@@ -34,6 +36,7 @@ class ChildArguments:
     bell_fds: tuple[int, ...]
     lifeline_fd: int
     settings: dict[str, Any]
+    logs: LogSettings = field(default_factory=LogSettings)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -41,7 +44,9 @@ class ChildArguments:
     @staticmethod
     def from_json(text: str) -> ChildArguments:
         fields = json.loads(text)
-        return ChildArguments(**{**fields, "bell_fds": tuple(fields["bell_fds"])})
+        fields["bell_fds"] = tuple(fields["bell_fds"])
+        fields["logs"] = LogSettings(**fields["logs"])
+        return ChildArguments(**fields)
 
 
 class Child:
@@ -53,6 +58,7 @@ class Child:
         self.settings = arguments.settings
         self.plane = Plane.attach(arguments.plane_fd)
         self.bells = Doorbells.from_fds(self.plane.geometry, arguments.bell_fds)
+        self.logs = arguments.logs
         self._lifeline_fd = arguments.lifeline_fd
         self._lifeline = select.poll()
         self._lifeline.register(arguments.lifeline_fd, select.POLLHUP)
@@ -83,9 +89,12 @@ class Child:
 def run_child(main: Callable[[Child], None], unusable: tuple[type[Exception], ...]) -> NoReturn:
     """Runs a child's main function; errors of the ``unusable`` types become one line and a code."""
     try:
-        main(Child.from_command_line())
+        child = Child.from_command_line()
+        configure(child.logs)
+        main(child)
     except unusable as error:
-        print(f"realtime-engine: {error}", file=sys.stderr, flush=True)
+        if not announce(str(error), logging.CRITICAL):
+            print(f"realtime-engine: {error}", file=sys.stderr, flush=True)
         sys.exit(EXIT_UNUSABLE)
     # Nothing of a finished child needs tidying, and a framework's exit handlers may hang.
     sys.stderr.flush()

@@ -79,17 +79,22 @@ class EngineView:
         return self._plane.shutting_down
 
     def processes(self, now_ns: int) -> list[ProcessView]:
-        """Every process; ``now_ns`` is the monotonic clock's."""
+        """Every process that has ever been; ``now_ns`` is the monotonic clock's.
+
+        A place that nobody has filled is no part of this engine: one whose model is on another
+        machine has no decoders.
+        """
         return [
             ProcessView(
                 kind,
                 index,
                 line.state,
                 line.generation,
-                line.heartbeat_age_ms(now_ns) if line.generation else 0.0,
+                line.heartbeat_age_ms(now_ns),
                 line.device,
             )
             for kind, index, line in self._processes
+            if line.state is not ProcessState.ABSENT
         ]
 
     def slots(self) -> SlotsView:

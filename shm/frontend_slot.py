@@ -15,6 +15,7 @@ from shm.audio_ring import Samples, copy_in
 from shm.doorbells import Doorbells
 from shm.outbox import OutboxRecord, read_outbox
 from shm.plane import Plane
+from shm.stamp import stamp_of
 
 MOST_AHEAD_S: Final = 10
 """Audio that may lie in a slot before the worker has computed it. A client's pings wait behind its
@@ -99,6 +100,7 @@ class FrontendSlot:
         "_worker_line",
         "epoch",
         "slot",
+        "taken_stamp_ns",
     )
 
     def __init__(self, plane: Plane, bells: Doorbells, slot: int, frontend: int) -> None:
@@ -118,6 +120,8 @@ class FrontendSlot:
         self._mark_head = self._base_mark = self._line[layout.SLOT_MARK_HEAD]
         self._marks_answered = self._base_mark
         self._outbox_tail = self._decoder_line[layout.SLOT_OUTBOX_HEAD]
+        self.taken_stamp_ns = 0
+        """When the result that `take` gave last was published."""
         # A claimed slot may still look open if its holder died: close it, then write the base
         # words, then open. Readers trust the base words only between two reads of an odd epoch.
         closed = self._line[layout.SLOT_SESSION]
@@ -130,6 +134,11 @@ class FrontendSlot:
         self.epoch = closed + 1
         self._line[layout.SLOT_SESSION] = self.epoch
         self._bell.ring()
+
+    @property
+    def audio_head(self) -> int:
+        """Samples written since the slot's first."""
+        return self._audio_head
 
     @property
     def received_samples(self) -> int:
@@ -183,6 +192,7 @@ class FrontendSlot:
             offset = self._plane.layout.outbox_record(self.slot, self._outbox_tail)
             buffer = self._plane.bytes(offset, layout.OUTBOX_RECORD_BYTES)
             record = read_outbox(buffer, self._outbox_tail)
+            self.taken_stamp_ns = stamp_of(buffer)
             self._outbox_tail += 1
             self._line[layout.SLOT_OUTBOX_TAIL] = self._outbox_tail
             if record.epoch == self.epoch:

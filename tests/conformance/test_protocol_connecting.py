@@ -225,9 +225,9 @@ class TestLine06Refusals:
         check_refusal(refusal(echo_server.url, "/asr"), 404)
 
     def test_line_06_no_websocket_request(self, echo_server: ServerProcess) -> None:
-        """A browser that looks in gets an answer too."""
+        """One whose upgrade was lost on the way, as behind a proxy that does not know of it."""
         connection = http.client.HTTPConnection(HOST, echo_server.port, timeout=PATIENCE_S)
-        connection.request("GET", "/")
+        connection.request("GET", "/", headers={"Sec-WebSocket-Version": "13"})
         response = connection.getresponse()
         headers = {name.lower(): value for name, value in response.getheaders()}
         check_refusal(Refusal(response.status, headers, json.loads(response.read())), 426)

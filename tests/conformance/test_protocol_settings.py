@@ -59,7 +59,7 @@ def test_decoder_beam_size_and_language_model_take_effect(tmp_path: Path) -> Non
         log = server.log
     assert "beam            7" in banner
     assert f"language model  {path}" in banner
-    assert "INFO connected" in log
+    assert "INFO stream begins" in log
 
 
 def test_log_level_is_warning_by_default(echo_server: ServerProcess) -> None:

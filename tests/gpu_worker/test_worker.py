@@ -223,7 +223,7 @@ def test_a_pause_ends_the_utterance_before_the_chunk_is_there(
     plane: Plane, bells: Doorbells
 ) -> None:
     slot = opened(plane, bells)
-    worker = worker_of(plane, bells, rules=replace(RULES, audible_rms=0))
+    worker = worker_of(plane, bells, rules=replace(RULES, audible_difference_rms=0))
     slot.write_audio(spoken("abcd" + "_" * 12))
     run(worker)
     (emission,) = published(plane, bells)
@@ -235,7 +235,7 @@ def test_a_question_that_the_model_denies_publishes_nothing(plane: Plane, bells:
     """A letter that is held sounds like nothing at all."""
     stepper = TinyStepper()
     slot = opened(plane, bells)
-    worker = worker_of(plane, bells, stepper, replace(RULES, audible_rms=0))
+    worker = worker_of(plane, bells, stepper, replace(RULES, audible_difference_rms=0))
     slot.write_audio(spoken("a" * 20))
     run(worker)
     assert stepper.runs == [1]

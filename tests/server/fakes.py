@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from shm.figures import REFUSED
 from shm.outbox import OutboxRecord, ResumePoint
 from shm.records import Hypothesis, Word
 
@@ -94,17 +95,23 @@ class FakeSlot:
 
 
 class FakePool:
-    """`SlotPool` over fake slots."""
+    """`Admission` over fake slots."""
 
     def __init__(self, slots: int = 1, ring_samples: int = RING_SAMPLES) -> None:
         self.free = [FakeSlot(ring_samples, slot=number) for number in range(slots)]
         self.held: list[FakeSlot] = []
+        self.refused: list[str] = []
 
     def claim(self) -> FakeSlot | None:
         if not self.free:
+            self.refuse("full")
             return None
         self.held.append(self.free.pop())
         return self.held[-1]
+
+    def refuse(self, reason: str) -> None:
+        assert reason in REFUSED.values
+        self.refused.append(reason)
 
     def release(self, slot: FakeSlot) -> None:
         self.held.remove(slot)

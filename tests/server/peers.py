@@ -12,9 +12,11 @@ from websockets.http11 import Response
 from websockets.uri import parse_uri
 
 from server.connection import Connection
+from server.site import Site, console_pages
 from tests.server.fakes import RING_SAMPLES, FakeLoop, FakePool, FakeSlot, FakeTransport
 
 MODEL_RATE_HZ = 16_000
+SITE = Site(console_pages())
 TARGET = "/?downsample=True&sampleRate=16000"
 
 
@@ -39,7 +41,7 @@ class Peer:
         self.refusal: Response | None = None
         self.client = ClientProtocol(parse_uri("ws://localhost" + target))
         self.connection = Connection(
-            cast(Any, self.pool), MODEL_RATE_HZ, cast(Any, self.loop), self._on_closed
+            cast(Any, self.pool), MODEL_RATE_HZ, SITE, cast(Any, self.loop), self._on_closed
         )
         self.connection.connection_made(self.transport)
         self._delivered = 0

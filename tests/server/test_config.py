@@ -55,10 +55,35 @@ VALUES: list[tuple[str, str, str, Any]] = [
     ("--port", "65535", "port", 65_535),
     ("--frontends", "2", "frontends", 2),
     ("--log-level", "debug", "log_level", "DEBUG"),
+    ("--log-format", "JSON", "log_format", "json"),
+    ("--operator-address", "127.0.0.1:9100", "operator_address", ("127.0.0.1", 9100)),
+    ("--operator-address", ":65535", "operator_address", ("0.0.0.0", 65_535)),
+    ("--operator-address", "[::1]:1", "operator_address", ("::1", 1)),
+    ("--operator-address", "localhost:80", "operator_address", ("localhost", 80)),
 ]
 """Flag, text, attribute of the configuration, value."""
 
 BAD_VALUES = [
+    (
+        "--operator-address",
+        "9100",
+        "must be HOST:PORT, such as 127.0.0.1:9100, or :9100 for every address, not '9100'",
+    ),
+    (
+        "--operator-address",
+        ":0",
+        "must be HOST:PORT, such as 127.0.0.1:9100, or :9100 for every address, not ':0'",
+    ),
+    (
+        "--operator-address",
+        "a:99999",
+        "must be HOST:PORT, such as 127.0.0.1:9100, or :9100 for every address, not 'a:99999'",
+    ),
+    (
+        "--operator-address",
+        "::1:9100",
+        "must have an IPv6 address in brackets, such as [::1]:9100, not '::1:9100'",
+    ),
     ("--gpus", "0", "must be a whole number from 1 to 64, not '0'"),
     ("--gpus", "all", "must be a whole number from 1 to 64, not 'all'"),
     ("--slots", "0", f"must be a whole number from 1 to {MAX_SLOTS}, or auto, not '0'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import struct
 from typing import Any
 
@@ -616,3 +617,100 @@ def test_any_bytes_end_cleanly(
     peer.loop.advance(PING_INTERVAL_S + PING_TIMEOUT_S + CLOSE_TIMEOUT_S)
     peer.deliver()
     check_over(peer)
+
+
+# -- plain HTTP
+
+
+def plain(target: str, method: str = "GET", *headers: str) -> Peer:
+    """A request that no WebSocket would make, and all that came of it."""
+    peer = Peer()
+    lines = [f"{method} {target} HTTP/1.1", "Host: localhost", *headers, "", ""]
+    peer.connection.data_received("\r\n".join(lines).encode())
+    return peer
+
+
+def answered(peer: Peer) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers by lower-case name, and body; checks that the connection is over."""
+    head, _, body = bytes(peer.transport.sent).partition(b"\r\n\r\n")
+    first, *rest = head.decode().split("\r\n")
+    found = dict(line.lower().split(": ", 1) for line in rest)
+    assert found["connection"] == "close"
+    assert peer.transport.eof_written
+    assert not peer.pool.held, "a page takes no slot"
+    peer.connection.data_received(b"GET / HTTP/1.1\r\n\r\n" * 1000)
+    assert bytes(peer.transport.sent).partition(b"\r\n\r\n")[2] == body
+    peer.loop.advance(HANDSHAKE_TIMEOUT_S + 1)
+    assert peer.transport.aborted, "a client that holds on is let go"
+    peer.lose(None)
+    check_over(peer)
+    return int(first.split()[1]), found, body
+
+
+def test_a_browser_is_shown_the_console() -> None:
+    status, headers, body = answered(plain("/"))
+    assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert int(headers["content-length"]) == len(body)
+    assert b"</html>" in body
+    assert headers["content-security-policy"].startswith("default-src 'none'")
+
+
+def test_head_is_get_without_the_body() -> None:
+    _, of_get, _ = answered(plain("/"))
+    status, of_head, body = answered(plain("/", "HEAD"))
+    assert (status, body) == (200, b"")
+    assert of_head["content-length"] == of_get["content-length"]
+    assert of_head["etag"] == of_get["etag"]
+
+
+def test_a_page_that_the_browser_has_is_not_sent_again() -> None:
+    _, headers, _ = answered(plain("/"))
+    status, again, body = answered(plain("/", "GET", f"If-None-Match: {headers['etag']}"))
+    assert (status, body) == (304, b"")
+    assert "content-length" not in again
+    assert again["etag"] == headers["etag"]
+
+
+@pytest.mark.parametrize(("method", "target", "status"), [("GET", "/x", 404), ("POST", "/", 405)])
+def test_what_is_not_there_is_told_in_the_form_of_every_error(
+    method: str, target: str, status: int
+) -> None:
+    found, headers, body = answered(plain(target, method))
+    assert (found, headers["content-type"]) == (status, "application/json")
+    assert set(json.loads(body)) == {"status", "info", "msgId"}
+
+
+def test_pages_go_over_tls_too() -> None:
+    peer = Peer(tls=True)
+    peer.connection.data_received(b"HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert peer.transport.closed
+    assert peer.transport.sent.startswith(b"HTTP/1.1 200 ")
+
+
+def test_refusals_are_counted_by_reason() -> None:
+    pool = FakePool(slots=1)
+    for target in ("/asr", "/?a=b", TARGET, TARGET):
+        peer = Peer(target, pool=pool)
+        peer.send(peer.request())
+    peer = Peer(pool=pool)
+    peer.send(peer.request().replace(b"Upgrade: websocket\r\n", b""))
+    plain("/nowhere")
+    assert pool.refused == ["path", "parameter", "full", "handshake"]
+
+
+# -- the log
+
+
+def test_every_line_of_a_session_names_it(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "realtime_engine")
+    peer = Peer()
+    peer.send(peer.request())
+    (ready,) = peer.messages
+    peer.send_audio(pcm(1))
+    peer.send_close()
+    finish(peer, "spoken")
+    peer.lose(ConnectionResetError("gone"))
+    fields = [vars(record)["fields"] for record in caplog.records]
+    assert len(fields) == 3
+    assert {entry["session"] for entry in fields} == {ready["msgId"]}
+    assert "spoken" not in caplog.text

@@ -148,6 +148,16 @@ def test_the_port_is_judged_as_the_server_would() -> None:
 
 
 @pytest.mark.usefixtures("no_framework")
+def test_the_operators_port_is_judged_as_well() -> None:
+    with socket.create_server((HOST, 0)) as taken:
+        operators = (HOST, taken.getsockname()[1])
+        serve = ServeConfig(HOST, free_port(), 1, "WARNING", None, None, operator_address=operators)
+        found = {f.what: f for f in examine(serve, echo_config(), ECHO_SPEC)}["port"]
+    assert not found.ok
+    assert "--operator-address" in found.detail
+
+
+@pytest.mark.usefixtures("no_framework")
 def test_too_little_shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: object) -> Plane:
         raise PlaneError("cannot map 9 MiB; use fewer slots")

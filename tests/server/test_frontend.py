@@ -76,9 +76,9 @@ def service() -> Iterator[Service]:
     engine = Engine(echo_config(slots=SLOTS), ECHO_SPEC, FRONTENDS)
     try:
         with socket.create_server((HOST, 0)) as listener:
-            settings = FrontendSettings(listener.fileno(), "WARNING", None, None)
+            settings = FrontendSettings(listener.fileno(), None, None)
             for index in range(FRONTENDS):
-                engine.add_frontend(index, settings, listener.fileno())
+                engine.add_frontend(index, settings)
             engine.start()
             yield Service(engine, f"ws://{HOST}:{listener.getsockname()[1]}")
     finally:
@@ -147,8 +147,8 @@ def test_a_certificate_that_went_bad_is_told_by_the_frontend(
     engine._processes.clear()
     try:
         with socket.create_server((HOST, 0)) as listener:
-            settings = FrontendSettings(listener.fileno(), "WARNING", str(cert), str(cert))
-            engine.add_frontend(0, settings, listener.fileno())
+            settings = FrontendSettings(listener.fileno(), str(cert), str(cert))
+            engine.add_frontend(0, settings)
             with pytest.raises(UnusableError):
                 engine.start()
     finally:

@@ -32,7 +32,7 @@ def parsed(message: bytes) -> dict[str, Any]:
 
 
 def test_ready() -> None:
-    content = parsed(messages.ready())
+    content = parsed(messages.ready(messages.new_id()))
     assert list(content) == ["status", "info", "msgId"]
     assert (content["status"], content["info"]) == ("ready", "Websocket ready.")
 
@@ -100,6 +100,10 @@ def test_confidence_that_is_no_probability_is_our_mistake(confidence: float) -> 
 
 
 def test_message_ids_are_unique() -> None:
-    made = [message for _ in range(100) for message in (messages.ready(), messages.error("no"))]
+    made = [
+        message
+        for _ in range(100)
+        for message in (messages.status("ready", "yes"), messages.error("no"))
+    ]
     made += [messages.hypothesis(HEARD) for _ in range(100)]
     assert len({parsed(message)["msgId"] for message in made}) == len(made)

@@ -1,0 +1,98 @@
+"""The running figures of the engine, added up over its processes and put together for reports.
+
+One `Figures` reads one plane. Counters and histograms are what the processes of each kind have
+counted (`shm.figures`), the rest is the plane as it is at this moment (`shm.engine_view`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from server.health import Health, health
+from shm import figures, layout
+from shm.engine_view import EngineView, ProcessView, SlotsView
+from shm.figures import FIGURES, Block, Counter, Distribution, Figure, Histogram
+from shm.plane import Plane
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One look at the engine. ``words`` are those of each figure, added up over its processes."""
+
+    uptime_s: float
+    health: Health
+    processes: tuple[ProcessView, ...]
+    words: Mapping[Figure, list[int]]
+
+    @property
+    def slots(self) -> SlotsView:
+        return self.health.slots
+
+    def counter(self, counter: Counter) -> dict[str, float]:
+        """Its value, by label value; by the empty string where there is no label."""
+        words = self.words[counter]
+        return {
+            value: word / counter.scale for value, word in zip(counter.values, words, strict=True)
+        }
+
+    def total(self, counter: Counter) -> float:
+        return sum(self.counter(counter).values())
+
+    def histogram(self, histogram: Histogram) -> Distribution:
+        return Distribution.of(histogram, self.words[histogram])
+
+    @property
+    def restarts(self) -> dict[str, int]:
+        """By kind of process."""
+        kinds = dict.fromkeys(FIGURES, 0)
+        for process in self.processes:
+            kinds[process.kind] += process.restarts
+        return kinds
+
+    @property
+    def real_time_factor(self) -> float | None:
+        """Seconds of the model per second of audio since the start; None before any audio."""
+        audio_s = self.total(figures.AUDIO_STEPPED)
+        return self.histogram(figures.STEP).sum / audio_s if audio_s else None
+
+
+class Figures:
+    """Reads one plane."""
+
+    def __init__(self, plane: Plane) -> None:
+        self._plane = plane
+        self._view = EngineView(plane)
+        geometry, offsets = plane.geometry, plane.layout
+        self._blocks = {
+            kind: [Block(plane, kind, offset_of(index)) for index in range(count)]
+            for kind, count, offset_of in (
+                ("frontend", geometry.frontends, offsets.frontend_process),
+                ("worker", geometry.workers, offsets.worker_process),
+                ("decoder", geometry.decoders, offsets.decoder_process),
+                ("second pass", geometry.second_passes, offsets.second_pass_process),
+            )
+        }
+
+    def health(self, now_ns: int) -> Health:
+        """Whether a stream could be served; ``now_ns`` is the monotonic clock's."""
+        view = self._view
+        return health(view.processes(now_ns), view.slots(), shutting_down=view.shutting_down)
+
+    def snapshot(self, now_ns: int) -> Snapshot:
+        """Everything; some hundreds of loads for each process."""
+        started_ns = self._plane.header[layout.HEADER_STARTED_NS]
+        return Snapshot(
+            uptime_s=(now_ns - started_ns) / 1e9,
+            health=self.health(now_ns),
+            processes=tuple(self._view.processes(now_ns)),
+            words={
+                figure: _added([block.read(figure) for block in self._blocks[kind]], figure.words)
+                for kind, declared in FIGURES.items()
+                for figure in declared
+            },
+        )
+
+
+def _added(blocks: list[list[int]], count: int) -> list[int]:
+    return [sum(words) for words in zip(*blocks, strict=True)] if blocks else [0] * count

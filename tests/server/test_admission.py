@@ -1,0 +1,136 @@
+"""What the frontend counts of its streams, over real slots of a plane."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from server import admission
+from server.admission import Admission, FrontendFigures, MeasuredSlot
+from shm import figures
+from shm.arrivals import Arrivals
+from shm.decoder_slot import DecoderSlot
+from shm.doorbells import Doorbells
+from shm.figures import Block, Distribution, Histogram
+from shm.frontend_slot import SlotPool
+from shm.outbox import OutboxRecord, ResumePoint
+from shm.plane import Plane
+from shm.records import Hypothesis
+from tests.shm.planes import SMALL, final, samples
+
+
+@pytest.fixture
+def plane() -> Iterator[Plane]:
+    plane = Plane.create(SMALL)
+    yield plane
+    plane.close()
+
+
+@pytest.fixture
+def bells() -> Iterator[Doorbells]:
+    bells = Doorbells.create(SMALL)
+    yield bells
+    bells.close()
+
+
+class Clock:
+    """`time.monotonic_ns` as a test has it."""
+
+    def __init__(self) -> None:
+        self.now_ns = 1_000_000_000
+
+    def monotonic_ns(self) -> int:
+        return self.now_ns
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(admission, "time", clock)
+    monkeypatch.setattr("shm.stamp.time", clock)
+    return clock
+
+
+@pytest.fixture
+def let_in(plane: Plane, bells: Doorbells) -> Admission:
+    return Admission(plane, SlotPool(plane, bells, 0), FrontendFigures(plane, 0))
+
+
+def counted(plane: Plane, figure: figures.Counter) -> list[int]:
+    return Block(plane, "frontend", plane.layout.frontend_process(0)).read(figure)
+
+
+def timed(plane: Plane, figure: Histogram) -> Distribution:
+    block = Block(plane, "frontend", plane.layout.frontend_process(0))
+    return Distribution.of(figure, block.read(figure))
+
+
+def claimed(let_in: Admission) -> MeasuredSlot:
+    slot = let_in.claim()
+    assert slot is not None
+    return slot
+
+
+def test_who_is_let_in_and_who_is_not(plane: Plane, let_in: Admission) -> None:
+    slots = [claimed(let_in) for _ in range(3)]
+    assert let_in.claim() is None
+    for slot in slots:
+        let_in.release(slot)
+    claimed(let_in)
+    let_in.refuse("parameter")
+    assert counted(plane, figures.ADMITTED) == [4]
+    assert counted(plane, figures.REFUSED) == [1, 1, 0, 0]
+
+
+def test_audio_is_counted_and_its_arrival_noted(
+    plane: Plane, let_in: Admission, clock: Clock
+) -> None:
+    slot = claimed(let_in)
+    slot.write_audio(samples(*range(25)))
+    clock.now_ns += 500
+    slot.write_audio(samples(*range(25)))
+    assert counted(plane, figures.AUDIO_RECEIVED) == [500_000]  # 50 samples at 100 Hz
+    arrivals = Arrivals(plane, slot.slot)
+    assert arrivals.arrived_ns(20) == 1_000_000_000
+    assert arrivals.arrived_ns(50) == 1_000_000_500
+
+
+def test_a_final_that_was_asked_for_is_timed_from_its_mark(
+    plane: Plane, bells: Doorbells, let_in: Admission, clock: Clock
+) -> None:
+    slot = claimed(let_in)
+    decoder = DecoderSlot(plane, bells, slot.slot)
+    epoch = slot.measured.epoch
+    slot.write_mark()
+    clock.now_ns += 1_000_000_000
+    slot.write_mark()
+    clock.now_ns += 2_000_000_000
+    for number in (1, 2):
+        resume = ResumePoint(number, 0, number, 0, 0)
+        decoder.publish(final(epoch=epoch, resume=resume, requested=True))
+    clock.now_ns += 7_000_000
+    assert slot.take() is not None
+    assert slot.take() is not None
+    assert slot.take() is None
+    assert timed(plane, figures.DONE_TO_FINAL).sum == pytest.approx(3.007 + 2.007)
+    assert timed(plane, figures.DECODED_TO_SENT).sum == pytest.approx(2 * 0.007)
+    assert timed(plane, figures.DECODED_TO_SENT).count == 2
+    assert counted(plane, figures.FINALS) == [2]
+
+
+def test_only_results_that_are_sent_are_counted(
+    plane: Plane, bells: Doorbells, let_in: Admission
+) -> None:
+    slot = claimed(let_in)
+    decoder = DecoderSlot(plane, bells, slot.slot)
+    epoch = slot.measured.epoch
+    decoder.publish(
+        OutboxRecord(epoch, Hypothesis((), 0.0, False), False, ResumePoint(0, 0, 0, 0, 0))
+    )
+    decoder.publish(final("", epoch=epoch, resume=ResumePoint(1, 0, 0, 0, 0)))
+    decoder.publish(final("words", epoch=epoch, resume=ResumePoint(2, 0, 0, 0, 0)))
+    while slot.take() is not None:
+        pass
+    assert counted(plane, figures.PARTIALS) == [1]
+    assert counted(plane, figures.FINALS) == [1]
