@@ -6,11 +6,12 @@ of the device without changing them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from gpu_worker.acoustic.features import FFT_SAMPLES
@@ -22,6 +23,7 @@ from tools.train.windows import cut
 
 CHUNK_EMISSIONS: Final = (16, 8, 4)
 CHUNK_SHARES: Final = (0.7, 0.15, 0.15)
+_PATIENCE_S: Final = 600
 
 
 class Batch(NamedTuple):
@@ -72,15 +74,30 @@ class Batches(Dataset[Batch]):
             segments.append(segment)
 
 
-def loader(batches: Batches, first_step: int, workers: int, pinned: bool) -> DataLoader[Batch]:
-    """The batches from ``first_step`` on, prepared by ``workers`` processes (0: by this one)."""
-    return DataLoader(
+def loader(batches: Batches, first_step: int, workers: int, pinned: bool) -> Iterator[Batch]:
+    """The batches from ``first_step`` on, prepared by ``workers`` processes (0: by this one).
+
+    They come as arrays, through pipes: tensors would come through /dev/shm, and where that is as
+    small as in a container, a worker without room there leaves its caller waiting.
+
+    Raises:
+        RuntimeError: a worker died, or was silent for `_PATIENCE_S`.
+    """
+    prepared = DataLoader(
         batches,
         batch_size=None,
         sampler=range(first_step, len(batches)),
         num_workers=workers,
-        pin_memory=pinned,
+        collate_fn=_arrays,
+        timeout=_PATIENCE_S if workers else 0,
     )
+    for arrays in prepared:
+        batch = Batch(*map(torch.from_numpy, arrays))
+        yield Batch(*(tensor.pin_memory() for tensor in batch)) if pinned else batch
+
+
+def _arrays(batch: Sequence[torch.Tensor]) -> list[NDArray[Any]]:
+    return [tensor.numpy() for tensor in batch]
 
 
 def batch_of(segments: Sequence[Segment], vocabulary: Sequence[str], chunk: int) -> Batch:
