@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip --disable-pip-version-check -q
 ARGS   ?=
 
-.PHONY: serve test check install install-dev format bench bench-gpu eval clean help
+.PHONY: serve test lint check install install-dev format bench bench-gpu eval clean help
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -18,11 +18,13 @@ serve: install   ## start the server on port 4444 (more flags: make serve ARGS="
 test: install-dev ## run every test
 	$(BIN)/pytest $(ARGS)
 
-check: install-dev ## format, lint, types, import layers, fast tests: one to two minutes
+lint: install-dev ## format, lint, types, import layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+check: lint      ## lint and the fast tests: three to four minutes
 	$(BIN)/pytest -m "not slow and not server and not gpu" $(ARGS)
 
 format: install-dev ## format the code
