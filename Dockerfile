@@ -7,7 +7,6 @@ ARG VARIANT=cuda
 # CUDA 13, as the PyTorch wheels have it. They bring its libraries; the base brings forward
 # compatibility and the check of the driver. The second pass needs cuBLAS 12 besides (image/cuda.txt).
 FROM nvidia/cuda:13.0.2-base-ubuntu24.04 AS base-cuda
-ENV LD_LIBRARY_PATH=/opt/venv/lib/python3.12/site-packages/nvidia/cublas/lib:/usr/local/nvidia/lib64
 
 FROM debian:bookworm-slim AS base-cpu
 

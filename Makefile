@@ -6,6 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip --disable-pip-version-check -q
 ARGS   ?=
+GPU    := $(if $(shell command -v nvidia-smi),[gpu])
 
 .PHONY: serve test lint check install install-dev format bench bench-gpu eval clean help
 
@@ -42,7 +43,7 @@ $(VENV)/bin/pip:
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/pip
 	@command -v c++ >/dev/null || command -v g++ >/dev/null || \
 	  { echo "kenlm is compiled during set-up and needs a C++ compiler: apt-get install g++ python3-dev" >&2; exit 2; }
-	$(PIP) install -c constraints.txt -e .
+	$(PIP) install -c constraints.txt -e '.$(GPU)'
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed

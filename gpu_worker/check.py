@@ -19,9 +19,10 @@ from gpu_worker.acoustic.load import load_model
 from gpu_worker.decoder import ALPHA, BETA
 from gpu_worker.decoding import Calibration, ConfidenceError, LanguageModel, LanguageModelError
 from gpu_worker.device import DeviceError, choose_device
+from gpu_worker.second_pass import SecondPassError
+from gpu_worker.second_pass.devices import choose_device as choose_second_pass_device
 from gpu_worker.second_pass.features import SAMPLE_RATE_HZ
-from gpu_worker.second_pass.whisper import SecondPassError, Whisper
-from gpu_worker.second_pass.whisper import choose_device as choose_second_pass_device
+from gpu_worker.second_pass.whisper import Whisper
 from gpu_worker.stepper import make_stepper
 from models.spec import ModelSpec, ModelSpecError
 

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Final
 
 from gpu_worker.figures import SecondPassFigures
+from gpu_worker.second_pass import SecondPassError
 from gpu_worker.second_pass.answering import Answering
-from gpu_worker.second_pass.whisper import CPU, SecondPassError, Whisper, choose_device
+from gpu_worker.second_pass.devices import CPU, choose_device
+from gpu_worker.second_pass.whisper import Whisper
 from shm.audio_ring import Samples
 from shm.child import ROUND_TIMEOUT_MS, Child, run_child
 from shm.heard import Heard

@@ -21,11 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from gpu_worker.second_pass import SecondPassError
+from gpu_worker.second_pass.devices import CPU
 from gpu_worker.second_pass.features import HOP_SAMPLES, SAMPLE_RATE_HZ, SILENCE_S, LogMel
 from shm.heard import Heard
 from spoken_form import to_spoken
 
-CPU: Final = "cpu"
 BEAM_SIZE: Final = 5
 TOKENS_PER_S: Final = 8
 """More than anybody speaks: what is longer has run on after the last word."""
@@ -36,20 +37,6 @@ POLL_S: Final = 0.002
 MODEL_FILES: Final = ("model.bin", "config.json", "tokenizer.json")
 _DEFAULT_SUPPRESSED: Final = -1  # CTranslate2's mark for the model's own list of non-speech tokens
 _NOT_SPOKEN: Final = frozenset("0123456789$£€¥%°#@*[](){}<>♪♫")
-
-
-class SecondPassError(Exception):
-    """A model directory that cannot be used; the message is one line."""
-
-
-def choose_device(name: str, index: int) -> str:
-    """ "cpu" or "cuda:N" for second pass number ``index``; ``name`` as in `gpu_worker.device`.
-
-    A worker with the same name has been refused already where there is no such device.
-    """
-    if name == "cuda" or (name == "auto" and index < ctranslate2.get_cuda_device_count()):
-        return f"cuda:{index}"
-    return CPU if name == "auto" else name
 
 
 class Whisper:

@@ -6,21 +6,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-import ctranslate2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from gpu_worker.second_pass import SecondPassError
 from gpu_worker.second_pass import whisper as whisper_module
+from gpu_worker.second_pass.devices import CPU
 from gpu_worker.second_pass.features import SAMPLE_RATE_HZ
-from gpu_worker.second_pass.whisper import (
-    BEAM_SIZE,
-    CPU,
-    MODEL_FILES,
-    SecondPassError,
-    Whisper,
-    choose_device,
-)
+from gpu_worker.second_pass.whisper import BEAM_SIZE, MODEL_FILES, Whisper
 from models import BUNDLED_MODEL
 from models.spec import ModelSpec
 from tests.conformance.speech import Clip, clips
@@ -161,28 +155,6 @@ def test_no_token_with_a_digit_or_an_unspoken_sign_is_left(whisper: Whisper) -> 
     left = [text for token, text in enumerate(texts) if token not in suppressed]
     assert not [text for text in left if set(text) & set("0123456789$£€%#@")]
     assert {" five", " cafe", "ã", "ð"} <= set(left)
-
-
-# -- devices
-
-
-@pytest.mark.parametrize(
-    ("name", "index", "gpus", "device"),
-    [
-        ("auto", 0, 0, "cpu"),
-        ("auto", 0, 2, "cuda:0"),
-        ("auto", 1, 2, "cuda:1"),
-        ("auto", 2, 2, "cpu"),
-        ("cuda", 1, 2, "cuda:1"),
-        ("cuda:3", 0, 4, "cuda:3"),
-        ("cpu", 0, 4, "cpu"),
-    ],
-)
-def test_beside_its_worker(
-    monkeypatch: pytest.MonkeyPatch, name: str, index: int, gpus: int, device: str
-) -> None:
-    monkeypatch.setattr(ctranslate2, "get_cuda_device_count", lambda: gpus)
-    assert choose_device(name, index) == device
 
 
 # -- directories that cannot be used
