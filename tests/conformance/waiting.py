@@ -11,9 +11,16 @@ PATIENCE_S: Final = 60.0
 POLL_S: Final = 0.02
 
 
-def wait_until(holds: Callable[[], bool], what: str) -> None:
-    """Returns once ``holds()``; fails with ``what`` was waited for when patience has run out."""
+def wait_until(
+    holds: Callable[[], bool], what: str, instead: Callable[[], object] | None = None
+) -> None:
+    """Returns once ``holds()``; fails with ``what`` was waited for when patience has run out.
+
+    ``instead`` is asked then what is the case instead.
+    """
     deadline_s = time.monotonic() + PATIENCE_S
     while not holds():
-        assert time.monotonic() < deadline_s, f"waited {PATIENCE_S:g} s for this: {what}"
+        if time.monotonic() > deadline_s:
+            but = "" if instead is None else f", but {instead()}"
+            raise AssertionError(f"waited {PATIENCE_S:g} s for this: {what}{but}")
         time.sleep(POLL_S)
