@@ -7,15 +7,16 @@ import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from tools.loadtest.clips import BUNDLED_AUDIO
 from tools.loadtest.verdict import Bounds
 
 EXIT_STATUSES = """\
-exit status: 0 when every bound holds, 1 when one does not, 2 when the options are wrong or the
-server cannot be reached, 130 after Ctrl-C (the figures so far are still printed)."""
+exit status: 0 when every bound holds (with --find-max: for as many streams as --streams says), 1
+when one does not, 2 when the options are wrong or the server cannot be reached, 130 after Ctrl-C
+(the figures so far are still printed)."""
 
 EXAMPLES = """\
 examples:
@@ -23,9 +24,14 @@ examples:
   loadtest --streams 6 --url wss://asr.example:443 --sample-rate 16000
   loadtest --streams 40 --duration 300 --json run.json --plot run.png
   loadtest --audio my-recordings/ --max-wer 15
+  loadtest --find-max --json trials.json    how many streams does it hold?
 
 A file transcripts.jsonl beside the audio ({"audio": "a.wav", "text": "what is said"} on each line)
 or transcripts.tsv (file name, tab, text) adds the word error rate to the figures."""
+
+DURATION_S: Final = 60.0
+TRIAL_DURATION_S: Final = 120.0
+MOST_STREAMS: Final = 1000
 
 
 class UsageError(ValueError):
@@ -47,6 +53,8 @@ class Options:
     bounds: Bounds
     json_path: Path | None
     plot_path: Path | None
+    find_max: bool = False
+    most_streams: int = MOST_STREAMS
 
     @property
     def request_url(self) -> str:
@@ -70,7 +78,7 @@ def parse_options(argv: Sequence[str] | None) -> Options:
         url=given.url,
         streams=given.streams,
         audio=tuple(given.audio),
-        duration_s=given.duration,
+        duration_s=given.duration or (TRIAL_DURATION_S if given.find_max else DURATION_S),
         sample_rate_hz=given.sample_rate,
         text2int=given.text2int == "yes",
         seed=given.seed,
@@ -83,6 +91,8 @@ def parse_options(argv: Sequence[str] | None) -> Options:
         ),
         json_path=given.json,
         plot_path=given.plot,
+        find_max=given.find_max,
+        most_streams=given.most_streams,
     )
     _check(options)
     return options
@@ -122,10 +132,24 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--duration",
         type=_positive,
-        default=60.0,
         metavar="S",
         help="seconds of audio on each stream; the run takes a little longer, as each clip's "
-        "final is awaited before the next",
+        f"final is awaited before the next (default: {DURATION_S:g}; {TRIAL_DURATION_S:g} for "
+        "each trial of --find-max)",
+    )
+    add(
+        "--find-max",
+        action="store_true",
+        help="search the largest number of streams that keeps every bound: trials with fresh "
+        "connections, beginning with --streams, twice as many until a bound is missed, then "
+        "numbers between",
+    )
+    add(
+        "--most-streams",
+        type=_count,
+        default=MOST_STREAMS,
+        metavar="N",
+        help="--find-max never tries more",
     )
     add(
         "--audio",

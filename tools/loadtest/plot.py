@@ -1,5 +1,7 @@
 """The picture of a run: how latencies are distributed, and how they went over time.
 
+For a search of the largest number of streams: percentiles over the number of streams.
+
 The only module that needs matplotlib; it is imported only where a picture is asked for.
 """
 
@@ -11,7 +13,9 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.figure import Figure
 
+from tools.loadtest.capacity import Capacity
 from tools.loadtest.report import Run
+from tools.loadtest.statistics import summarise
 from tools.loadtest.tally import Metric, Tally
 
 # Colours of Okabe and Ito (2008), told apart with any colour vision.
@@ -23,6 +27,7 @@ _COLOURS: Final = {
     Metric.TAIL_GAP: "#CC79A7",
     Metric.SEND_LATENESS: "#E69F00",
 }
+_PERCENTILE_COLOURS: Final = {"p50": "#0072B2", "p95": "#E69F00", "p99": "#D55E00"}
 _OVER_TIME: Final = (Metric.DONE_FINAL, Metric.LAG, Metric.PARTIAL_GAP)
 _BOUND_STYLE: Final = {"linestyle": ":", "linewidth": 1.5}
 _LEAST_MS: Final = 0.1
@@ -38,6 +43,40 @@ def draw(run: Run, path: Path) -> None:
     _draw_distributions(distributions, run)
     _draw_timeline(timeline, run)
     figure.savefig(path, format="png")
+
+
+def draw_capacity(found: Capacity, path: Path) -> None:
+    """Writes the picture of a search to `path`. Raises OSError where that is impossible."""
+    figure = Figure(figsize=(12, 9), dpi=110, layout="constrained")
+    bounds = found.runs[0].options.bounds
+    figure.suptitle(f"{found.runs[0].options.request_url}: {found.held} streams hold every bound")
+    limits = {Metric.DONE_FINAL: bounds.done_final_ms, Metric.LAG: bounds.lag_ms}
+    for axes, (metric, limit_ms) in zip(figure.subplots(2, 1), limits.items(), strict=True):
+        _draw_percentiles(axes, found, metric, limit_ms)
+    figure.savefig(path, format="png")
+
+
+def _draw_percentiles(axes: Any, found: Capacity, metric: Metric, limit_ms: float) -> None:
+    """A line for each percentile; trials that missed any bound are hollow."""
+    runs = sorted(found.runs, key=lambda run: run.options.streams)
+    measured = [(run, summarise(run.tally.measured(metric).values_ms)) for run in runs]
+    points = [(run, summary) for run, summary in measured if summary is not None]
+    streams = [run.options.streams for run, _ in points]
+    for percentile, colour in _PERCENTILE_COLOURS.items():
+        values = [max(getattr(summary, percentile), _LEAST_MS) for _, summary in points]
+        axes.plot(streams, values, color=colour, label=percentile, linewidth=1)
+        for (run, _), count, value in zip(points, streams, values, strict=True):
+            face = colour if run.holds else "white"
+            axes.plot([count], [value], marker="o", color=colour, markerfacecolor=face)
+    axes.axhline(limit_ms, color="black", label="bound, p99", **_BOUND_STYLE)
+    axes.set(
+        title=f"{metric.label} (hollow: the trial missed a bound)",
+        xlabel="streams",
+        ylabel="latency (ms)",
+        yscale="log",
+    )
+    axes.yaxis.set_major_formatter("{x:g}")
+    _frame(axes)
 
 
 def _draw_distributions(axes: Any, run: Run) -> None:

@@ -24,7 +24,7 @@ class Behaviour:
     rate_hz: int = 8000
     partial_every_ms: int = 100
     says_ready: bool = True
-    refuses: bool = False
+    slots: int = 1000
     loses_finals: bool = False
     repeats_final_text: bool = False
     repeats_final_id: bool = False
@@ -46,6 +46,7 @@ class FakeServer:
         self.requests: list[str] = []
         self.message_bytes: list[int] = []
         self.audio_came = threading.Event()
+        self._held = 0
         self._up = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._run(),))
@@ -71,12 +72,19 @@ class FakeServer:
 
     def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         self.requests.append(request.path)
-        if not self.behaviour.refuses:
+        if self._held < self.behaviour.slots:
+            self._held += 1
             return None
         body = json.dumps({"status": "full", "info": "all 6 slots are taken", "msgId": "x"})
         return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, body)
 
     async def _talk(self, connection: ServerConnection) -> None:
+        try:
+            await self._hear(connection)
+        finally:
+            self._held -= 1
+
+    async def _hear(self, connection: ServerConnection) -> None:
         behaviour = self.behaviour
         if behaviour.says_ready:
             await self._notice(connection, "ready", "Websocket ready.")

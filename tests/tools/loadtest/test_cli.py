@@ -18,7 +18,7 @@ import pytest
 import soundfile
 
 from tests.tools.loadtest.fake_server import Behaviour, FakeServer
-from tools.loadtest import ledger, schedule
+from tools.loadtest import cli, ledger, schedule
 from tools.loadtest.cli import main
 
 CLIP_S = 0.4
@@ -40,6 +40,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing here is about pauses."""
     monkeypatch.setattr(schedule, "CHUNK_CYCLE_S", 0.05)
     monkeypatch.setattr(ledger, "SETTLE_S", 0.1)
+    monkeypatch.setattr(cli, "BETWEEN_TRIALS_S", 0.1)
 
 
 @pytest.fixture
@@ -166,7 +167,7 @@ def test_silence_where_an_answer_is_due_fails(
             "closed by the server with 1013 (later)",
         ),
         (
-            Behaviour(refuses=True),
+            Behaviour(slots=0),
             "refused connections",
             "refused_connections",
             "HTTP 503: all 6 slots are taken",
@@ -235,6 +236,29 @@ def test_an_unreachable_server_is_said_in_one_line(capsys: pytest.CaptureFixture
     assert main(["--url", url, "--streams", "3", "--duration", "1"]) == 2
     error = capsys.readouterr().err
     assert re.fullmatch(rf"loadtest: cannot connect to {url}: .+\n", error)
+
+
+def test_find_max_finds_the_slots_of_a_server(
+    loadtest: LoadTest, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    picture = tmp_path / "trials.png"
+    status, document = loadtest(Behaviour(slots=3), "--find-max", "--plot", str(picture))
+    assert status == 0
+    assert (document["capacity"], document["missed"]) == (3, 4)
+    trials = [trial["configuration"]["streams"] for trial in document["trials"]]
+    assert trials == [2, 4, 3]
+    assert [trial["verdict"] for trial in document["trials"]] == ["pass", "fail", "pass"]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + len(trials) + 2
+    assert lines[2].endswith("missed: refused connections")
+    assert lines[-1] == "CAPACITY: 3 streams hold every bound; 4 missed a bound."
+
+
+def test_find_max_fails_where_not_even_streams_hold(loadtest: LoadTest) -> None:
+    status, document = loadtest(Behaviour(slots=1), "--find-max")
+    assert status == 1
+    assert document["capacity"] == 1
 
 
 @contextmanager

@@ -33,6 +33,13 @@ def test_parameters_join_those_of_the_url() -> None:
     )
 
 
+def test_a_trial_of_a_search_is_longer_than_a_run_unless_it_is_said() -> None:
+    assert not parse_options([]).find_max
+    options = parse_options(["--find-max"])
+    assert (options.find_max, options.duration_s, options.most_streams) == (True, 120, 1000)
+    assert parse_options(["--find-max", "--duration", "5"]).duration_s == 5
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
