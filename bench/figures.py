@@ -36,7 +36,6 @@ def main() -> int:
     plane, bells = Plane.create(SPEECH), Doorbells.create(SPEECH)
     admission = Admission(plane, SlotPool(plane, bells, 0), FrontendFigures(plane, 0))
     slot = admission.claim()
-    assert slot is not None
     message = cost(_writer(plane, slot.measured, slot.write_audio))
     message -= cost(_writer(plane, slot.measured, slot.measured.write_audio))
     worker, decoder = WorkerFigures(plane, 0), DecoderFigures(plane, 0)

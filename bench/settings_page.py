@@ -15,14 +15,17 @@ from typing import Final
 from models import BUNDLED_MODEL
 from server import config
 from server.cli import _parser
-from server.config import Setting
+from server.config import Setting, help_of
+from server.tiers import config as tiers_config
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "SETTINGS.md"
 TITLES: Final = {
     "SERVE_SETTINGS": "The WebSocket server",
+    "LINK_SETTINGS": "A WebSocket server without an engine",
+    "MODEL_SERVER_SETTINGS": "The model server",
     "ENGINE_SETTINGS": "The engine",
 }
-"""The heading of each group of settings in `server.config`."""
+"""The heading of each group of settings in `server.config` and `server.tiers.config`."""
 INTRODUCTION: Final = """\
 # Settings
 
@@ -54,12 +57,13 @@ def page() -> str:
 
 
 def groups() -> dict[str, Sequence[Setting]]:
-    """Every group of settings in `server.config`, in the order of `TITLES`.
+    """Every group of settings, in the order of `TITLES`.
 
     Raises:
         ValueError: a group without a title.
     """
-    found = {name: value for name, value in vars(config).items() if name.endswith("_SETTINGS")}
+    known = vars(config) | vars(tiers_config)
+    found = {name: value for name, value in known.items() if name.endswith("_SETTINGS")}
     if untitled := sorted(set(found) - set(TITLES)):
         raise ValueError(f"TITLES names no heading for {', '.join(untitled)}")
     return {name: found[name] for name in TITLES}
@@ -81,14 +85,17 @@ def _default(setting: Setting) -> str:
 
 
 def _commands(setting: Setting) -> str:
-    """The commands of the command line that take the flag."""
+    """The commands of the command line that take the setting: its flag, with its default."""
     (commands,) = (
         action.choices
         for action in _parser()._actions
         if isinstance(action, argparse._SubParsersAction)
     )
     taking = (
-        name for name, parser in commands.items() if setting.flag in parser._option_string_actions
+        name
+        for name, parser in commands.items()
+        if (action := parser._option_string_actions.get(setting.flag))
+        and action.help == help_of(setting)
     )
     return ", ".join(taking)
 

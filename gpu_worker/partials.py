@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from models.spec import ModelSpec
+from shm.layout import PARTIALS_OF_ENGINE, PARTIALS_QUICK, PARTIALS_RARE
 
 PARTIAL_MS: Final = 4_000
 INTERMED_PARTIAL_MS: Final = 600
@@ -17,10 +18,22 @@ class PartialSchedule:
     interval that a chunk alone nearly fills (600 ms and chunks of 640 ms) so means every chunk.
     """
 
-    __slots__ = ("_due_frames", "_since")
+    __slots__ = ("_due_frames", "_since", "_wishes")
 
     def __init__(self, spec: ModelSpec, interval_ms: int) -> None:
-        self._due_frames = interval_ms * spec.sample_rate_hz // (1000 * spec.frame_samples)
+        self._wishes = {
+            wish: wished_ms * spec.sample_rate_hz // (1000 * spec.frame_samples)
+            for wish, wished_ms in (
+                (PARTIALS_OF_ENGINE, interval_ms),
+                (PARTIALS_RARE, PARTIAL_MS),
+                (PARTIALS_QUICK, INTERMED_PARTIAL_MS),
+            )
+        }
+        self.follow(PARTIALS_OF_ENGINE)
+
+    def follow(self, wish: int) -> None:
+        """A session begins that wants partials so often; see `shm.layout.SLOT_PARTIALS`."""
+        self._due_frames = self._wishes[wish]
         self.reset()
 
     def reset(self) -> None:

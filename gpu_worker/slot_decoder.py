@@ -26,6 +26,7 @@ from models.spec import ModelSpec
 from shm.decoder_slot import DecoderSlot
 from shm.emissions import Emission, SegmentEnd
 from shm.heard import Purpose
+from shm.layout import PARTIALS_OF_ENGINE, PARTIALS_RARE
 from shm.outbox import OutboxRecord, ResumePoint
 from shm.records import Hypothesis, Word
 from shm.session import Session
@@ -112,6 +113,7 @@ class SlotDecoder:
             if self._session is None or self._session.epoch != emission.epoch:
                 return False
             self._resume = self._words.resume_point(self._session)
+            self._partials.follow(self._session.partials)
             self._next_frame = 0
         if emission.segment < self._resume.segment:
             return False  # settled before: a replay that began too early
@@ -200,9 +202,16 @@ class SlotDecoder:
         if not due or emission.covered_sample <= self._resume.partial_sample:
             self._words.step_past()
             return  # not yet, or a replay of what was sent before
-        waits = self._second_pass is not None and self._second_pass.partials
-        if not (waits and self._ask(emission)):
+        if not (self._partials_are_accurate and self._ask(emission)):
             self._show(emission, found)
+
+    @property
+    def _partials_are_accurate(self) -> bool:
+        """Whether they wait for the second pass, if there is one."""
+        assert self._session is not None, "only records of a session are decoded"
+        if self._session.partials == PARTIALS_OF_ENGINE:
+            return self._second_pass is not None and self._second_pass.partials
+        return self._session.partials == PARTIALS_RARE
 
     def _show(self, emission: Emission, found: FrameHypothesis) -> None:
         """Sends a partial, unless it would only say again in silence what was said before."""
@@ -256,7 +265,7 @@ class SlotDecoder:
         Where there is a second pass, no word is stable before the final: it may still change it.
         """
         assert self._session is not None, "only records of a session are decoded"
-        base = self._session.base_sample
+        base = self._session.base_sample - self._session.origin_samples
 
         def milliseconds(frame: int) -> int:
             sample = emission.segment_start_sample + frame * self._spec.frame_samples

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import Final
+from typing import Final, NoReturn, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,17 @@ from shm import figures
 from shm.arrivals import Arrivals
 from shm.figures import MICRO, Block
 from shm.frontend_slot import FrontendSlot, SlotPool
+from shm.layout import PARTIALS_OF_ENGINE, SLOT_SESSION
+from shm.link_line import LinkLine
 from shm.outbox import OutboxRecord
 from shm.plane import Plane
 
 FULL: Final = "full"
+NO_MODEL_SERVER: Final = "no_model_server"
+
+
+class NoSlotError(Exception):
+    """There is no slot for a client now; the message says why, and what to do about it."""
 
 
 class FrontendFigures:
@@ -39,20 +46,39 @@ class FrontendFigures:
         self.done_to_final = block.histogram(figures.DONE_TO_FINAL)
 
 
+class Doorkeeper(Protocol):
+    """What a connection needs to be let in and out; see `Admission`."""
+
+    def claim(self) -> MeasuredSlot: ...
+    def release(self, slot: MeasuredSlot) -> None: ...
+    def refuse(self, reason: str) -> None: ...
+
+
 class Admission:
-    """A pool of slots that counts whom it lets in."""
+    """A pool of slots that counts whom it lets in.
+
+    Where the model is on other machines, no more are let in than these have room for.
+    """
 
     def __init__(self, plane: Plane, pool: SlotPool, counted: FrontendFigures) -> None:
         self._plane = plane
         self._pool = pool
         self._figures = counted
+        self._link = LinkLine(plane)
+        self._lines = [
+            plane.line(plane.layout.frontend_line(slot)) for slot in range(plane.geometry.slots)
+        ]
 
-    def claim(self) -> MeasuredSlot | None:
-        """A free slot with a fresh session, or None when every slot is held."""
-        slot = self._pool.claim()
+    def claim(self, origin_samples: int = 0, partials: int = PARTIALS_OF_ENGINE) -> MeasuredSlot:
+        """A free slot with a fresh session; the arguments are those of `SlotPool.claim`.
+
+        Raises:
+            NoSlotError: every slot is held, or there is nobody who could serve it.
+        """
+        self._ask_link()
+        slot = self._pool.claim(origin_samples, partials)
         if slot is None:
-            self.refuse(FULL)
-            return None
+            self._refuse_for(FULL, "All streams are in use: try again later.")
         self._figures.admitted.add()
         return MeasuredSlot(slot, Arrivals(self._plane, slot.slot), self._figures, self._plane)
 
@@ -63,6 +89,22 @@ class Admission:
     def refuse(self, reason: str) -> None:
         """A client is sent away; ``reason`` is one of `shm.figures.REFUSED`."""
         self._figures.refused[reason].add()
+
+    def _refuse_for(self, reason: str, message: str) -> NoReturn:
+        self.refuse(reason)
+        raise NoSlotError(message)
+
+    def _ask_link(self) -> None:
+        """Whether the model servers have room, if there are any. They may say otherwise later:
+        a stream that was let in then waits for its slot there.
+        """
+        link = self._link.view()
+        if link is None:
+            return
+        if link.servers == 0:
+            self._refuse_for(NO_MODEL_SERVER, "No model server is connected: try again later.")
+        if sum(line[SLOT_SESSION] & 1 for line in self._lines) >= link.capacity:
+            self._refuse_for(FULL, "All streams are in use: try again later.")
 
 
 class MeasuredSlot:

@@ -1,4 +1,4 @@
-"""The console command ``realtime-engine``: serve, transcribe, doctor, lm."""
+"""The console command ``realtime-engine``: serve, model-server, transcribe, doctor, lm."""
 
 from __future__ import annotations
 
@@ -19,8 +19,17 @@ from server.config import (
     serve_config,
 )
 from server.doctor import examine
-from server.engine import Engine, EngineError, UnusableError
-from server.supervisor import ServeError, serve
+from server.engine import Engine
+from server.processes import EngineError, UnusableError
+from server.supervisor import ServeError, serve, serve_linked, serve_models
+from server.tiers.config import (
+    KEY_SETTING,
+    LINK_SETTINGS,
+    MODEL_SERVER_SETTINGS,
+    SHARED_WITH_SERVE,
+    link_config,
+    model_server_config,
+)
 from server.transcribe import AudioFileError, transcribe
 from shm.logs import announce, configure
 from shm.plane import PlaneError
@@ -50,8 +59,20 @@ def main() -> None:
 def _serve(arguments: argparse.Namespace) -> int:
     flags = vars(arguments)
     config = serve_config(flags, os.environ)
+    link = link_config(flags, os.environ)
     configure(config.logs)
-    serve(config, *engine_config(flags, os.environ))
+    if link is not None:
+        serve_linked(config, link)
+    else:
+        serve(config, *engine_config(flags, os.environ))
+    return 0
+
+
+def _model_server(arguments: argparse.Namespace) -> int:
+    flags = vars(arguments)
+    config = model_server_config(flags, os.environ)
+    configure(config.serve.logs)
+    serve_models(config, *engine_config(flags, os.environ))
     return 0
 
 
@@ -104,8 +125,21 @@ def _parser() -> argparse.ArgumentParser:
         "environment variable beside it; the option wins.",
     )
     add_arguments(serve_parser, SERVE_SETTINGS)
+    add_arguments(serve_parser, LINK_SETTINGS)
     add_arguments(serve_parser, ENGINE_SETTINGS)
     serve_parser.set_defaults(run=_serve)
+
+    model_server_parser = commands.add_parser(
+        "model-server",
+        help="run the engine for WebSocket servers on other machines",
+        description="Runs an engine without a WebSocket until Ctrl-C or SIGTERM: servers that are "
+        "started with --modelserver connect to it. Both need the same key.",
+    )
+    add_arguments(model_server_parser, MODEL_SERVER_SETTINGS)
+    add_arguments(model_server_parser, SHARED_WITH_SERVE)
+    add_arguments(model_server_parser, (KEY_SETTING,))
+    add_arguments(model_server_parser, ENGINE_SETTINGS)
+    model_server_parser.set_defaults(run=_model_server)
 
     transcribe_parser = commands.add_parser(
         "transcribe",

@@ -92,7 +92,9 @@ class Setting:
         return self.flag.removeprefix("--").replace("-", "_")
 
 
-def _whole_number(low: int, high: int) -> Callable[[str], int]:
+def whole_number(low: int, high: int) -> Callable[[str], int]:
+    """Parses a number from ``low`` to ``high``."""
+
     def parse(text: str) -> int:
         if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
             raise ValueError(f"must be a whole number from {low} to {high}")
@@ -102,7 +104,7 @@ def _whole_number(low: int, high: int) -> Callable[[str], int]:
 
 
 def _count_or_auto(high: int) -> Callable[[str], int | None]:
-    number = _whole_number(1, high)
+    number = whole_number(1, high)
 
     def parse(text: str) -> int | None:
         if text == "auto":
@@ -122,7 +124,9 @@ def _boolean(text: str) -> bool:
     return value
 
 
-def _one_of(*choices: str) -> Callable[[str], str]:
+def one_of(*choices: str) -> Callable[[str], str]:
+    """Parses one of ``choices``, in any case."""
+
     def parse(text: str) -> str:
         for choice in choices:
             if text.lower() == choice.lower():
@@ -145,7 +149,8 @@ def _address(text: str) -> tuple[str, int] | None:
     return bare or EVERY_ADDRESS, int(port)
 
 
-def _path(text: str) -> Path | None:
+def path_or_none(text: str) -> Path | None:
+    """A path; None for no text."""
     return Path(text) if text else None
 
 
@@ -155,7 +160,7 @@ ENGINE_SETTINGS: Final = (
         "where the acoustic model runs: auto (every GPU, else the CPU), cpu, cuda or cuda:N",
     ),
     Setting(
-        "--gpus", "REALTIME_ENGINE_GPUS", "1", _whole_number(1, MAX_PROCESSES),
+        "--gpus", "REALTIME_ENGINE_GPUS", "1", whole_number(1, MAX_PROCESSES),
         "worker processes, one per GPU",
     ),
     Setting(
@@ -169,7 +174,7 @@ ENGINE_SETTINGS: Final = (
         "but one)",
     ),
     Setting(
-        "--beam-size", "DECODER_BEAM_SIZE", "600", _whole_number(1, MAX_BEAM_SIZE),
+        "--beam-size", "DECODER_BEAM_SIZE", "600", whole_number(1, MAX_BEAM_SIZE),
         f"beam width, 1 to {MAX_BEAM_SIZE}: wider is more accurate, narrower carries more streams",
     ),
     Setting(
@@ -177,16 +182,16 @@ ENGINE_SETTINGS: Final = (
         "KenLM language model, ARPA or binary (empty: the bundled one; off: none)",
     ),
     Setting(
-        "--decoder", "DECODER", "incremental", _one_of("incremental", "pyctcdecode"),
+        "--decoder", "DECODER", "incremental", one_of("incremental", "pyctcdecode"),
         "beam search: incremental, or pyctcdecode, the slow reference",
     ),
     Setting(
         "--trailing-silence-ms", "REALTIME_ENGINE_TRAILING_SILENCE_MS", "600",
-        _whole_number(200, 5000), "silence after speech that ends an utterance, 200 to 5000",
+        whole_number(200, 5000), "silence after speech that ends an utterance, 200 to 5000",
     ),
     Setting(
         "--nothing-spoken-ms", "REALTIME_ENGINE_NOTHING_SPOKEN_MS", "5000",
-        _whole_number(1000, 20_000),
+        whole_number(1000, 20_000),
         "silence after which a segment without speech is given up, 1000 to 20000",
     ),
     Setting(
@@ -195,7 +200,7 @@ ENGINE_SETTINGS: Final = (
         "hears every utterance again (empty: the bundled one; off: none)",
     ),
     Setting(
-        "--model", "REALTIME_ENGINE_MODEL", str(BUNDLED_MODEL), _path,
+        "--model", "REALTIME_ENGINE_MODEL", str(BUNDLED_MODEL), path_or_none,
         "directory of the acoustic model",
     ),
     Setting(
@@ -208,19 +213,19 @@ ENGINE_SETTINGS: Final = (
 SERVE_SETTINGS: Final = (
     Setting("--host", "REALTIME_ENGINE_HOST", EVERY_ADDRESS, str, "address to listen on"),
     Setting(
-        "--port", "REALTIME_ENGINE_PORT", str(DEFAULT_PORT), _whole_number(1, 65_535),
+        "--port", "REALTIME_ENGINE_PORT", str(DEFAULT_PORT), whole_number(1, 65_535),
         "port to listen on",
     ),
     Setting(
-        "--frontends", "REALTIME_ENGINE_FRONTENDS", "1", _whole_number(1, MAX_PROCESSES),
+        "--frontends", "REALTIME_ENGINE_FRONTENDS", "1", whole_number(1, MAX_PROCESSES),
         "WebSocket processes that share the port",
     ),
     Setting(
-        "--log-level", "WEBSOCKET_SERVER_LOGLEVEL", "WARNING", _one_of(*LOG_LEVELS),
+        "--log-level", "WEBSOCKET_SERVER_LOGLEVEL", "WARNING", one_of(*LOG_LEVELS),
         "log level: " + ", ".join(LOG_LEVELS),
     ),
     Setting(
-        "--log-format", "REALTIME_ENGINE_LOG_FORMAT", TEXT, _one_of(*FORMATS),
+        "--log-format", "REALTIME_ENGINE_LOG_FORMAT", TEXT, one_of(*FORMATS),
         "log lines as text, or as JSON, one object a line",
     ),
     Setting(
@@ -228,24 +233,32 @@ SERVE_SETTINGS: Final = (
         "HOST:PORT of their own for /metrics, /status and /status.json, which the port of the "
         "WebSocket then has no more (empty: the port of the WebSocket)",
     ),
-    Setting("--ssl-cert", "SSL_CERT_PATH", "", _path, "certificate chain (PEM); with --ssl-key: wss://"),
-    Setting("--ssl-key", "SSL_CERT_KEY", "", _path, "private key of the certificate (PEM)"),
+    Setting(
+        "--ssl-cert", "SSL_CERT_PATH", "", path_or_none,
+        "certificate chain (PEM); with --ssl-key: wss://",
+    ),
+    Setting("--ssl-key", "SSL_CERT_KEY", "", path_or_none, "private key of the certificate (PEM)"),
 )  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser, settings: Sequence[Setting]) -> None:
     """Adds the flags to a parser. Values stay text: `read` parses flags and variables alike."""
     for setting in settings:
-        default = f"default: {setting.default}" if setting.default else "default: none"
-        variable = f", environment: {setting.variable}" if setting.variable else ""
         parser.add_argument(
             setting.flag,
             dest=setting.name,
             metavar="BOOL" if setting.switch else setting.name.rsplit("_", maxsplit=1)[-1].upper(),
             nargs="?" if setting.switch else None,
             const="True" if setting.switch else None,
-            help=f"{setting.help} ({default}{variable})".replace("%", "%%"),
+            help=help_of(setting),
         )
+
+
+def help_of(setting: Setting) -> str:
+    """What ``--help`` says about a setting."""
+    default = f"default: {setting.default}" if setting.default else "default: none"
+    variable = f", environment: {setting.variable}" if setting.variable else ""
+    return f"{setting.help} ({default}{variable})".replace("%", "%%")
 
 
 def read(
@@ -312,12 +325,15 @@ def serve_config(flags: Mapping[str, str | None], environment: Mapping[str, str]
     Raises:
         ConfigError: an unusable value, one half of the TLS pair, or a file that is not there.
     """
-    if environment.get(MODEL_SERVER_VARIABLE):
-        raise ConfigError(
-            f"{MODEL_SERVER_VARIABLE} is set, but this version serves only with the engine of its "
-            "own machine: unset it"
-        )
-    values = read(SERVE_SETTINGS, flags, environment)
+    return serve_config_of(read(SERVE_SETTINGS, flags, environment))
+
+
+def serve_config_of(values: Mapping[str, Any]) -> ServeConfig:
+    """The same, of values that have been read.
+
+    Raises:
+        ConfigError: one half of the TLS pair, or a file that is not there.
+    """
     cert, key = values["ssl_cert"], values["ssl_key"]
     if (cert is None) != (key is None):
         given, missing = ("--ssl-cert", "--ssl-key") if cert else ("--ssl-key", "--ssl-cert")

@@ -21,7 +21,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from server.admission import Admission, MeasuredSlot
+from server.admission import Doorkeeper, MeasuredSlot, NoSlotError
 from server.handshake import RequestError, error_body, parse_request
 from server.session import GOING_AWAY, Session
 from server.site import JSON, Answer, Site, is_websocket
@@ -48,7 +48,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(
         self,
-        admission: Admission,
+        admission: Doorkeeper,
         model_rate_hz: int,
         site: Site,
         loop: asyncio.AbstractEventLoop,
@@ -178,10 +178,10 @@ class Connection(asyncio.Protocol):
             self._admission.refuse("handshake")
             self._refuse(response.status_code, reason, response.headers)
             return
-        self._slot = self._admission.claim()
-        if self._slot is None:
-            headers = Headers([("Retry-After", str(RETRY_AFTER_S))])
-            self._refuse(503, "All streams are in use: try again later.", headers)
+        try:
+            self._slot = self._admission.claim()
+        except NoSlotError as error:
+            self._refuse(503, str(error), Headers([("Retry-After", str(RETRY_AFTER_S))]))
             return
         self._ws.send_response(response)
         self._session = Session(self._slot, parameters, self._model_rate_hz)

@@ -1,76 +1,19 @@
 """The processes behind the WebSocket: one worker per GPU and the decoders, around one plane.
 
-Owned by the supervisor (or by `transcribe`, which is its own frontend). Starts every process with
-its descriptors, waits until all are ready, then watches: a process that died, or whose heartbeat
-went stale, is replaced by the next generation after a back-off. No successor starts before
-`waitpid` has confirmed the death (rule R7).
+Owned by the supervisor (or by `transcribe`, which is its own frontend).
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Final
-
 from models.spec import ModelSpec
 from server.config import EngineConfig
-from server.frontend_settings import FrontendSettings
-from shm.child import EXIT_UNUSABLE, ChildArguments
-from shm.doorbells import Doorbells
+from server.processes import Processes
 from shm.layout import Geometry
 from shm.logs import LogSettings
-from shm.plane import Plane
-from shm.process_line import STALE_AFTER_MS, ProcessLine, ProcessState
-
-START_TIMEOUT_S: Final = 300
-"""A first start may read a large model from a slow disk and capture graphs for it."""
-STOP_TIMEOUT_S: Final = 10
-POLL_S: Final = 0.02
-BACK_OFF_S: Final = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
-FORGIVEN_AFTER_S: Final = 60
-"""A process that lived this long begins with the first back-off again."""
 
 
-class EngineError(Exception):
-    """The engine cannot start or go on; the message is one line."""
-
-
-class UnusableError(EngineError):
-    """A process was given what it cannot use; it has said so itself, in one line on stderr."""
-
-
-@dataclass(slots=True)
-class ManagedProcess:
-    """One place in the engine, filled by one generation after another."""
-
-    name: str
-    module: str
-    index: int
-    line: ProcessLine
-    settings: dict[str, Any]
-    extra_fds: tuple[int, ...] = ()
-    generation: int = 0
-    process: subprocess.Popen[bytes] | None = None
-    started_s: float = 0.0
-    failures: int = 0
-    restart_at_s: float = 0.0
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether the living generation, not a predecessor's leftover line, is ready."""
-        return (
-            self.process is not None
-            and self.line.pid == self.process.pid
-            and self.line.state is ProcessState.READY
-        )
-
-
-class Engine:
-    """Plane, doorbells and child processes. `close` must be called, also after a failed start."""
+class Engine(Processes):
+    """Workers, decoders and second passes."""
 
     def __init__(
         self,
@@ -79,22 +22,17 @@ class Engine:
         frontends: int,
         logs: LogSettings = LogSettings(),  # noqa: B008 - frozen
     ) -> None:
+        super().__init__(geometry_of(config, spec, frontends), logs)
         self.config = config
         self.spec = spec
-        self._logs = logs
-        geometry = geometry_of(config, spec, frontends)
-        self.plane = Plane.create(geometry)
-        self.bells = Doorbells.create(geometry)
-        self._lifeline_read, self._lifeline_write = os.pipe2(os.O_CLOEXEC)
-        self._processes: list[ManagedProcess] = []
         self._add_workers()
         self._add_decoders()
         self._add_second_passes()
 
-    def add_frontend(self, index: int, settings: FrontendSettings) -> None:
-        """Adds a frontend, started by the next `start`; it inherits the listening sockets."""
-        line = self.plane.layout.frontend_process(index)
-        self._add("frontend", "server.frontend", index, line, asdict(settings), settings.fds)
+    @property
+    def devices(self) -> list[str]:
+        """What the workers run on, once they are ready."""
+        return [managed.line.device for managed in self._processes if managed.name == "worker"]
 
     def _add_workers(self) -> None:
         settings = {
@@ -127,157 +65,6 @@ class Engine:
         for index in range(self.plane.geometry.second_passes):
             line = self.plane.layout.second_pass_process(index)
             self._add("second pass", "gpu_worker.second_pass", index, line, settings)
-
-    def _add(
-        self,
-        name: str,
-        module: str,
-        index: int,
-        line_offset: int,
-        settings: dict[str, Any],
-        extra_fds: tuple[int, ...] = (),
-    ) -> None:
-        line = ProcessLine(self.plane, line_offset)
-        self._processes.append(ManagedProcess(name, module, index, line, settings, extra_fds))
-
-    def start(self, keep_waiting: Callable[[], bool] = lambda: True) -> None:
-        """Starts what is not running yet and returns once all are ready.
-
-        The first process of a kind goes ahead of its siblings: what it cannot use is of no use to
-        them either, and is said once.
-
-        Raises:
-            EngineError: a process gave up during its start (it has said why on stderr), or took
-                longer than `START_TIMEOUT_S`, or ``keep_waiting`` turned false.
-        """
-        deadline_s = time.monotonic() + START_TIMEOUT_S
-        while not self.is_ready:
-            if not keep_waiting():
-                raise EngineError("stopped during start-up")
-            for managed in self._processes:
-                if managed.process is None and self._has_gone_ahead(managed):
-                    self._spawn(managed, time.monotonic())
-            for managed in self._processes:
-                code = managed.process.poll() if managed.process else None
-                if code == EXIT_UNUSABLE:
-                    raise UnusableError(f"{managed.name} {managed.index} cannot start")
-                if code is not None:
-                    raise EngineError(
-                        f"{managed.name} {managed.index} could not start (exit {code})"
-                    )
-            if time.monotonic() > deadline_s:
-                raise EngineError(f"the engine was not ready within {START_TIMEOUT_S} s")
-            time.sleep(POLL_S)
-
-    @property
-    def devices(self) -> list[str]:
-        """What the workers run on, once they are ready."""
-        return [managed.line.device for managed in self._processes if managed.name == "worker"]
-
-    @property
-    def is_ready(self) -> bool:
-        return all(managed.is_ready for managed in self._processes)
-
-    def _has_gone_ahead(self, managed: ManagedProcess) -> bool:
-        """Whether the first process of this one's kind is ready, or is this one."""
-        first = next(m for m in self._processes if m.name == managed.name)
-        return first is managed or first.is_ready
-
-    def watch(self, now_s: float) -> list[str]:
-        """Reaps and replaces what died or is stuck; ``now_s`` is the monotonic clock's time.
-
-        Returns:
-            What happened, a line each, for the log.
-
-        Raises:
-            EngineError: a process says that starting it again would not help.
-        """
-        events = []
-        for managed in self._processes:
-            if managed.process is None:
-                if now_s >= managed.restart_at_s:
-                    self._spawn(managed, now_s)
-                continue
-            code = managed.process.poll()
-            if code is None:
-                if self._is_stuck(managed, now_s):
-                    events.append(f"{managed.name} {managed.index} is stuck: killed")
-                    managed.process.kill()
-                continue
-            if code == EXIT_UNUSABLE:
-                raise UnusableError(f"{managed.name} {managed.index} cannot go on")
-            events.append(self._schedule_restart(managed, code, now_s))
-        return events
-
-    def signal(self, name: str, number: int) -> None:
-        """Sends a signal to the living processes of a kind."""
-        for managed in self._processes:
-            process = managed.process
-            if managed.name == name and process is not None and process.poll() is None:
-                process.send_signal(number)
-
-    def wait_for_exit(self, name: str, timeout_s: float) -> bool:
-        """Waits until no process of a kind lives; False if some still do after ``timeout_s``."""
-        deadline_s = time.monotonic() + timeout_s
-        alive = [m.process for m in self._processes if m.name == name and m.process is not None]
-        while any(process.poll() is None for process in alive):
-            if time.monotonic() > deadline_s:
-                return False
-            time.sleep(POLL_S)
-        return True
-
-    def close(self) -> None:
-        """Stops every process, by SIGTERM and then by SIGKILL, and frees the plane."""
-        living = [m.process for m in self._processes if m.process is not None]
-        for process in living:
-            if process.poll() is None:
-                process.terminate()
-        deadline_s = time.monotonic() + STOP_TIMEOUT_S
-        for process in living:
-            try:
-                process.wait(max(0.0, deadline_s - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        os.close(self._lifeline_write)
-        os.close(self._lifeline_read)
-        self.bells.close()
-        self.plane.close()
-
-    def _spawn(self, managed: ManagedProcess, now_s: float) -> None:
-        managed.generation += 1
-        arguments = ChildArguments(
-            index=managed.index,
-            generation=managed.generation,
-            plane_fd=self.plane.fd,
-            bell_fds=self.bells.fds,
-            lifeline_fd=self._lifeline_read,
-            settings=managed.settings,
-            logs=replace(self._logs, process=f"{managed.name} {managed.index}"),
-        )
-        inherited = (self.plane.fd, *self.bells.fds, self._lifeline_read, *managed.extra_fds)
-        managed.started_s = now_s
-        managed.process = subprocess.Popen(
-            [sys.executable, "-m", managed.module, arguments.to_json()],
-            pass_fds=inherited,
-            stdin=subprocess.DEVNULL,
-            process_group=0,  # a Ctrl-C in the terminal is for the supervisor alone
-        )
-
-    def _is_stuck(self, managed: ManagedProcess, now_s: float) -> bool:
-        """Whether it does not go round its loop any more, or never came to it."""
-        if managed.is_ready:
-            return managed.line.heartbeat_age_ms(int(now_s * 1e9)) > STALE_AFTER_MS
-        return now_s - managed.started_s > START_TIMEOUT_S
-
-    def _schedule_restart(self, managed: ManagedProcess, code: int, now_s: float) -> str:
-        if now_s - managed.started_s > FORGIVEN_AFTER_S:
-            managed.failures = 0
-        back_off_s = BACK_OFF_S[min(managed.failures, len(BACK_OFF_S) - 1)]
-        managed.failures += 1
-        managed.process = None
-        managed.restart_at_s = now_s + back_off_s
-        return f"{managed.name} {managed.index} ended (exit {code}); restart in {back_off_s:g} s"
 
 
 def geometry_of(config: EngineConfig, spec: ModelSpec, frontends: int) -> Geometry:

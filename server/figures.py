@@ -7,12 +7,13 @@ counted (`shm.figures`), the rest is the plane as it is at this moment (`shm.eng
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from server.health import Health, health
 from shm import figures, layout
 from shm.engine_view import EngineView, ProcessView, SlotsView
 from shm.figures import FIGURES, Block, Counter, Distribution, Figure, Histogram
+from shm.link_line import LinkLine, LinkView
 from shm.plane import Plane
 
 
@@ -24,6 +25,7 @@ class Snapshot:
     health: Health
     processes: tuple[ProcessView, ...]
     words: Mapping[Figure, list[int]]
+    link: LinkView | None = None
 
     @property
     def slots(self) -> SlotsView:
@@ -63,6 +65,7 @@ class Figures:
     def __init__(self, plane: Plane) -> None:
         self._plane = plane
         self._view = EngineView(plane)
+        self._link = LinkLine(plane)
         geometry, offsets = plane.geometry, plane.layout
         self._blocks = {
             kind: [Block(plane, kind, offset_of(index)) for index in range(count)]
@@ -71,13 +74,17 @@ class Figures:
                 ("worker", geometry.workers, offsets.worker_process),
                 ("decoder", geometry.decoders, offsets.decoder_process),
                 ("second pass", geometry.second_passes, offsets.second_pass_process),
+                ("link", 1, lambda _: offsets.link_process),
             )
         }
 
     def health(self, now_ns: int) -> Health:
         """Whether a stream could be served; ``now_ns`` is the monotonic clock's."""
-        view = self._view
-        return health(view.processes(now_ns), view.slots(), shutting_down=view.shutting_down)
+        view, link = self._view, self._link.view()
+        slots = view.slots()
+        if link is not None:  # there are no more than model servers have room for
+            slots = replace(slots, total=max(slots.held, min(slots.total, link.capacity)))
+        return health(view.processes(now_ns), slots, link, shutting_down=view.shutting_down)
 
     def snapshot(self, now_ns: int) -> Snapshot:
         """Everything; some hundreds of loads for each process."""
@@ -91,6 +98,7 @@ class Figures:
                 for kind, declared in FIGURES.items()
                 for figure in declared
             },
+            link=self._link.view(),
         )
 
 

@@ -14,6 +14,7 @@ from typing import Final
 
 from server.site import Answer, json_answer
 from shm.engine_view import ProcessView, SlotsView
+from shm.link_line import LinkView
 from shm.process_line import STALE_AFTER_MS, ProcessState
 
 RECENT_MS: Final = STALE_AFTER_MS // 2
@@ -32,9 +33,17 @@ class Health:
         return not self.not_ready
 
 
-def health(processes: Sequence[ProcessView], slots: SlotsView, *, shutting_down: bool) -> Health:
-    """What the state of the processes comes to."""
+def health(
+    processes: Sequence[ProcessView],
+    slots: SlotsView,
+    link: LinkView | None = None,
+    *,
+    shutting_down: bool,
+) -> Health:
+    """What the state of the processes comes to; ``link`` where the model is elsewhere."""
     missing = [reason for process in processes if (reason := _missing(process))]
+    if link is not None and link.servers == 0:
+        missing.append("no model server is connected: the log says why")
     if all(process.kind == "frontend" for process in processes):
         missing.append("the engine has not been started")
     if shutting_down:

@@ -78,7 +78,25 @@ def _state(snapshot: Snapshot) -> Iterator[Metric]:
     yield _gauge(
         "second_pass_queue", "Utterances that wait for the second pass", slots.questions_open
     )
+    yield from _link(snapshot)
     yield from _processes(snapshot)
+
+
+def _link(snapshot: Snapshot) -> Iterator[Metric]:
+    """Without a sample where the model is on this machine."""
+    for name, help_text, value in (
+        ("model_servers", "Model servers that this server is connected to", "servers"),
+        ("model_server_streams", "Streams that they have room for, ours included", "capacity"),
+        (
+            "model_server_round_trip_seconds",
+            "From a ping to its answer, of the model server that answered last",
+            "round_trip_s",
+        ),
+    ):
+        gauge = GaugeMetricFamily(PREFIX + name, help_text)
+        if snapshot.link is not None:
+            gauge.add_metric((), getattr(snapshot.link, value))
+        yield gauge
 
 
 def _processes(snapshot: Snapshot) -> Iterator[Metric]:

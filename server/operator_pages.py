@@ -83,7 +83,7 @@ def status(snapshot: Snapshot) -> dict[str, object]:
         "totals": {
             "admitted": snapshot.total(figures.ADMITTED),
             "refused_full": refused["full"],
-            "refused_request": sum(refused.values()) - refused["full"],
+            "refused_request": sum(refused.values()) - refused["full"] - refused["no_model_server"],
             "finals": snapshot.total(figures.FINALS),
             "partials": snapshot.total(figures.PARTIALS),
             "audio_s": snapshot.total(figures.AUDIO_RECEIVED),

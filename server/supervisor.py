@@ -12,12 +12,19 @@ import signal
 import socket
 import sys
 import time
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
 
 from models.spec import ModelSpec
 from server.config import EngineConfig, ServeConfig
-from server.engine import Engine, EngineError
+from server.engine import Engine
 from server.frontend_settings import FrontendSettings
+from server.processes import EngineError, Processes
+from server.tiers.config import LinkConfig, ModelServerConfig
+from server.tiers.linked_engine import LinkedEngine
+from server.tiers.settings import ListenerSettings
 from server.tls import TlsError, server_context
 from shm.logs import announce
 from shm.plane import PlaneError
@@ -56,30 +63,93 @@ def serve(config: ServeConfig, engine_config: EngineConfig, spec: ModelSpec) -> 
         ServeError: the port, the certificate or the shared memory cannot be had.
         EngineError: a process cannot start or go on.
     """
+    _run(
+        config,
+        lambda: Engine(engine_config, spec, config.frontends, config.logs),
+        lambda engine, sockets: _add_frontends(engine, config, sockets),
+        lambda engine: _banner(config, engine),
+    )
+
+
+def serve_linked(config: ServeConfig, link: LinkConfig) -> None:
+    """The same, with the engine on model servers elsewhere."""
+    _run(
+        config,
+        lambda: LinkedEngine(link, config.frontends, config.logs),
+        lambda engine, sockets: _add_frontends(engine, config, sockets),
+        lambda _: _linked_banner(config, link),
+    )
+
+
+def serve_models(config: ModelServerConfig, engine_config: EngineConfig, spec: ModelSpec) -> None:
+    """Runs a model server, for WebSocket servers on other machines. Raises as `serve` does."""
+
+    def add_listener(engine: Engine, sockets: _Sockets) -> None:
+        engine.add_listener(
+            ListenerSettings(
+                listen_fd=sockets.clients.fileno(),
+                ssl_cert=_text(config.serve.ssl_cert),
+                ssl_key=_text(config.serve.ssl_key),
+                operator_fd=sockets.operators.fileno() if sockets.operators else None,
+                key_file=_text(config.key_file),
+            )
+        )
+
+    _run(
+        config.serve,
+        lambda: Engine(engine_config, spec, 1, config.serve.logs),
+        add_listener,
+        lambda engine: _model_server_banner(config.serve, engine),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Sockets:
+    """What was bound: for clients, and for operators if they have an address of their own."""
+
+    clients: socket.socket
+    operators: socket.socket | None
+
+    def listen(self, config: ServeConfig) -> None:
+        _listen(self.clients, config)
+        if self.operators is not None:
+            self.operators.listen(BACKLOG)
+
+    def close(self) -> None:
+        for bound in filter(None, (self.clients, self.operators)):
+            bound.close()
+
+
+_AnyEngine = TypeVar("_AnyEngine", bound=Processes)
+
+
+def _run(
+    config: ServeConfig,
+    make_engine: Callable[[], _AnyEngine],
+    add_front: Callable[[_AnyEngine, _Sockets], None],
+    banner_of: Callable[[_AnyEngine], str],
+) -> None:
+    """Start, watch, drain: for whatever stands behind the port, and whatever listens on it."""
     stop = _StopSignal()
-    listener = bind(config)
-    operators = bind_operators(config)
+    sockets = _Sockets(bind(config), bind_operators(config))
     _check_tls(config)
     try:
-        engine = Engine(engine_config, spec, config.frontends, config.logs)
+        engine = make_engine()
     except PlaneError as error:
         raise ServeError(str(error)) from error
     try:
         engine.start(lambda: not stop.received)
-        _listen(listener, config)
-        if operators is not None:
-            operators.listen(BACKLOG)
-        _add_frontends(engine, config, listener, operators)
+        sockets.listen(config)
+        add_front(engine, sockets)
         engine.start(lambda: not stop.received)
-        banner = _banner(config, engine)
+        banner = banner_of(engine)
         if not announce(" ".join(banner.split())):
             print(banner, file=sys.stderr, flush=True)
         while not stop.received:
             for event in engine.watch(time.monotonic()):
                 log.error(event)
             time.sleep(WATCH_S)
-        for bound in filter(None, (listener, operators)):
-            bound.close()
+        sockets.close()
         engine.signal("frontend", signal.SIGTERM)
         engine.wait_for_exit("frontend", DRAIN_TIMEOUT_S)
     except EngineError:
@@ -89,17 +159,19 @@ def serve(config: ServeConfig, engine_config: EngineConfig, spec: ModelSpec) -> 
         engine.close()
 
 
-def _add_frontends(
-    engine: Engine, config: ServeConfig, listener: socket.socket, operators: socket.socket | None
-) -> None:
+def _add_frontends(engine: Processes, config: ServeConfig, sockets: _Sockets) -> None:
     settings = FrontendSettings(
-        listen_fd=listener.fileno(),
-        ssl_cert=str(config.ssl_cert) if config.ssl_cert else None,
-        ssl_key=str(config.ssl_key) if config.ssl_key else None,
-        operator_fd=operators.fileno() if operators else None,
+        listen_fd=sockets.clients.fileno(),
+        ssl_cert=_text(config.ssl_cert),
+        ssl_key=_text(config.ssl_key),
+        operator_fd=sockets.operators.fileno() if sockets.operators else None,
     )
     for index in range(config.frontends):
         engine.add_frontend(index, settings)
+
+
+def _text(path: Path | None) -> str | None:
+    return str(path) if path else None
 
 
 def bind(config: ServeConfig) -> socket.socket:
@@ -161,19 +233,50 @@ def _check_tls(config: ServeConfig) -> None:
 
 
 def _banner(config: ServeConfig, running: Engine) -> str:
-    engine, spec = running.config, running.spec
-    scheme = "wss" if config.ssl_cert else "ws"
-    shown_host = "localhost" if config.host in {"0.0.0.0", "::", ""} else config.host  # noqa: S104
-    language_model = engine.language_model or "none"
-    second_pass = engine.second_pass.resolve() if engine.second_pass else "off"
     return (
         f"realtime-engine is ready\n"
-        f"  URL             {scheme}://{shown_host}:{config.port}\n"
+        f"  URL             {_url(config)}\n"
+        f"{_engine_lines(running)}\n"
+        f"  slots           {running.config.slots} streams, {config.frontends} frontend(s), "
+        f"{running.config.workers} worker(s), {running.config.decoders} decoder(s)"
+    )
+
+
+def _linked_banner(config: ServeConfig, link: LinkConfig) -> str:
+    """Whether the model servers are there is for the log and /readyz to say."""
+    protocol = "TLS" if link.tls else "no TLS"
+    return (
+        f"realtime-engine is ready\n"
+        f"  URL             {_url(config)}\n"
+        f"  model servers   {', '.join(map(str, link.hosts))} ({protocol})\n"
+        f"  slots           {link.slots} streams, {config.frontends} frontend(s)"
+    )
+
+
+def _model_server_banner(config: ServeConfig, running: Engine) -> str:
+    protocol = "TLS" if config.ssl_cert else "no TLS"
+    return (
+        f"realtime-engine model server is ready\n"
+        f"  address         {config.host}:{config.port} ({protocol})\n"
+        f"{_engine_lines(running)}\n"
+        f"  slots           {running.config.slots} streams, "
+        f"{running.config.workers} worker(s), {running.config.decoders} decoder(s)"
+    )
+
+
+def _url(config: ServeConfig) -> str:
+    scheme = "wss" if config.ssl_cert else "ws"
+    shown_host = "localhost" if config.host in {"0.0.0.0", "::", ""} else config.host  # noqa: S104
+    return f"{scheme}://{shown_host}:{config.port}"
+
+
+def _engine_lines(running: Engine) -> str:
+    engine, spec = running.config, running.spec
+    second_pass = engine.second_pass.resolve() if engine.second_pass else "off"
+    return (
         f"  model           {spec.name} ({spec.sample_rate_hz} Hz)\n"
-        f"  language model  {language_model}\n"
+        f"  language model  {engine.language_model or 'none'}\n"
         f"  second pass     {second_pass}\n"
         f"  device          {', '.join(running.devices)}\n"
-        f"  beam            {engine.beam_size}\n"
-        f"  slots           {engine.slots} streams, {config.frontends} frontend(s), "
-        f"{engine.workers} worker(s), {engine.decoders} decoder(s)"
+        f"  beam            {engine.beam_size}"
     )

@@ -17,8 +17,9 @@ import orjson
 import soundfile
 from numpy.typing import NDArray
 
-from server.engine import Engine, EngineError
+from server.engine import Engine
 from server.handshake import Parameters, max_message_bytes
+from server.processes import EngineError
 from server.session import Session
 from shm.frontend_slot import SlotPool
 

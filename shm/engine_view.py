@@ -17,7 +17,7 @@ from shm.words import Words
 
 @dataclass(frozen=True, slots=True)
 class ProcessView:
-    """One process at one moment. ``kind`` is frontend, worker, decoder or second pass."""
+    """One process at one moment. ``kind`` is frontend, worker, decoder, second pass or link."""
 
     kind: str
     index: int
@@ -69,6 +69,7 @@ class EngineView:
                 ("worker", geometry.workers, offsets.worker_process),
                 ("decoder", geometry.decoders, offsets.decoder_process),
                 ("second pass", geometry.second_passes, offsets.second_pass_process),
+                ("link", 1, lambda _: offsets.link_process),
             )
             for index in range(count)
         ]

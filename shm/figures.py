@@ -62,10 +62,10 @@ Figure = Counter | Histogram
 ADMITTED: Final = Counter("streams_admitted", "Streams that were given a slot")
 REFUSED: Final = Counter(
     "streams_refused",
-    "Streams that were refused: every slot in use, a bad parameter, an unknown path, or a "
-    "handshake that is no WebSocket's",
+    "Streams that were refused: every slot in use, no model server connected, a bad parameter, an "
+    "unknown path, or a handshake that is no WebSocket's",
     "reason",
-    ("full", "parameter", "path", "handshake"),
+    ("full", "parameter", "path", "handshake", "no_model_server"),
 )
 FINALS: Final = Counter("finals_sent", "Finals sent to clients")
 PARTIALS: Final = Counter("partials_sent", "Partials sent to clients")
@@ -107,6 +107,10 @@ SECOND_PASS_AUDIO: Final = Counter(
     "second_pass_audio_seconds", "Audio of these utterances", scale=MICRO
 )
 
+REPLAYS: Final = Counter(
+    "link_replays", "Streams that went on elsewhere after their model server was lost"
+)
+
 FIGURES: Final[dict[str, tuple[Figure, ...]]] = {
     "frontend": (
         ADMITTED, REFUSED, FINALS, PARTIALS, AUDIO_RECEIVED, DECODED_TO_SENT, DONE_TO_FINAL,
@@ -114,6 +118,7 @@ FIGURES: Final[dict[str, tuple[Figure, ...]]] = {
     "worker": (BATCH, STEP, ARRIVED_TO_STEPPED, AUDIO_STEPPED),
     "decoder": (STEPPED_TO_DECODED, DECODE),
     "second pass": (SECOND_PASS, SECOND_PASS_QUESTIONS, SECOND_PASS_AUDIO),
+    "link": (REPLAYS,),
 }  # fmt: skip
 """By kind of process. Words are dealt out in this order."""
 

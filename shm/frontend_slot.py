@@ -37,14 +37,21 @@ class SlotPool:
         self._next = 0
         self._end_predecessors_sessions()
 
-    def claim(self) -> FrontendSlot | None:
-        """A free slot with a fresh session, or None when every slot is held."""
+    def claim(
+        self, origin_samples: int = 0, partials: int = layout.PARTIALS_OF_ENGINE
+    ) -> FrontendSlot | None:
+        """A free slot with a fresh session, or None when every slot is held.
+
+        ``origin_samples`` of its stream were settled before: times count from before them.
+        """
         slots = self._plane.geometry.slots
         for step in range(slots):
             slot = (self._next + step) % slots
             if slot not in self._slots and self._lock(slot):
                 self._next = slot + 1
-                self._slots[slot] = FrontendSlot(self._plane, self._bells, slot, self._frontend)
+                self._slots[slot] = FrontendSlot(
+                    self._plane, self._bells, slot, self._frontend, origin_samples, partials
+                )
                 return self._slots[slot]
         return None
 
@@ -103,7 +110,15 @@ class FrontendSlot:
         "taken_stamp_ns",
     )
 
-    def __init__(self, plane: Plane, bells: Doorbells, slot: int, frontend: int) -> None:
+    def __init__(
+        self,
+        plane: Plane,
+        bells: Doorbells,
+        slot: int,
+        frontend: int,
+        origin_samples: int = 0,
+        partials: int = layout.PARTIALS_OF_ENGINE,
+    ) -> None:
         self.slot = slot
         self._plane = plane
         self._bell = bells.worker_of(slot)
@@ -130,6 +145,8 @@ class FrontendSlot:
         self._line[layout.SLOT_OWNER] = frontend
         self._line[layout.SLOT_BASE_SAMPLES] = self._audio_head
         self._line[layout.SLOT_BASE_MARKS] = self._mark_head
+        self._line[layout.SLOT_ORIGIN_SAMPLES] = origin_samples
+        self._line[layout.SLOT_PARTIALS] = partials
         self._line[layout.SLOT_OUTBOX_TAIL] = self._outbox_tail
         self.epoch = closed + 1
         self._line[layout.SLOT_SESSION] = self.epoch
@@ -139,6 +156,21 @@ class FrontendSlot:
     def audio_head(self) -> int:
         """Samples written since the slot's first."""
         return self._audio_head
+
+    @property
+    def base_sample(self) -> int:
+        """Where the session began: the slot's samples until then."""
+        return self._base_sample
+
+    @property
+    def base_mark(self) -> int:
+        """The slot's marks before the session."""
+        return self._base_mark
+
+    @property
+    def computed_samples(self) -> int:
+        """Samples of this session that the worker has turned into emissions."""
+        return max(0, self._worker_line[layout.SLOT_POSITION_SAMPLES] - self._base_sample)
 
     @property
     def received_samples(self) -> int:

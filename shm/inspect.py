@@ -70,7 +70,7 @@ def plane_of(pid: int) -> Plane:
         ) from None
     raise InspectError(
         f"process {pid} holds no plane: give the pid of an engine's supervisor, frontend, worker, "
-        "decoder or second pass"
+        "decoder, second pass or link"
     )
 
 
@@ -113,9 +113,12 @@ def _processes(plane: Plane, now_ns: int) -> Iterator[str]:
         ("worker", geometry.workers, offsets.worker_process),
         ("decoder", geometry.decoders, offsets.decoder_process),
         ("second pass", geometry.second_passes, offsets.second_pass_process),
+        ("link", 1, lambda _: offsets.link_process),
     ):
         for index in range(count):
             line = ProcessLine(plane, offset_of(index))
+            if line.state is ProcessState.ABSENT and name == "link":
+                continue  # there is one only where the model is elsewhere
             if line.state is ProcessState.ABSENT:
                 yield _PROCESS_ROW.format(f"{name} {index}", "", "", "absent", "", "").rstrip()
                 continue

@@ -17,7 +17,7 @@ LINE_BYTES: Final = 128
 LINE_WORDS: Final = LINE_BYTES // 8
 PAGE_BYTES: Final = 4096
 MAGIC: Final = int.from_bytes(b"RTENGIN1", "little")
-LAYOUT_VERSION: Final = 3
+LAYOUT_VERSION: Final = 4
 
 MAX_SEGMENT_S: Final = 20
 """An utterance is cut here at the latest: what a restart must be able to replay."""
@@ -135,6 +135,11 @@ PROCESS_HEARTBEAT_NS: Final = 3
 PROCESS_ROUNDS: Final = 4
 PROCESS_DEVICE: Final = 5  # of a worker or second pass: 0 for the CPU, N + 1 for cuda:N
 
+# Further words of the link's process line.
+LINK_SERVERS: Final = 8  # model servers that it is connected to
+LINK_CAPACITY: Final = 9  # streams that they have room for, those of this machine included
+LINK_ROUND_TRIP_US: Final = 10  # to the model server that answered last, and back
+
 LINES_PER_SLOT: Final = 4  # frontend, worker, decoder, second pass
 
 # Words of a slot's frontend line.
@@ -145,6 +150,11 @@ SLOT_BASE_MARKS: Final = 3  # mark head when the session began
 SLOT_AUDIO_HEAD: Final = 4  # samples written
 SLOT_MARK_HEAD: Final = 5  # marks written
 SLOT_OUTBOX_TAIL: Final = 6  # outbox records consumed
+SLOT_ORIGIN_SAMPLES: Final = 7  # of its stream, those that were settled before the session began
+SLOT_PARTIALS: Final = 8  # how often its client wants partials, one of these:
+PARTIALS_OF_ENGINE: Final = 0  # as the engine is set
+PARTIALS_RARE: Final = 1  # seldom and accurate
+PARTIALS_QUICK: Final = 2  # with every chunk
 
 # Words of a slot's worker line.
 SLOT_EMISSION_HEAD: Final = 0  # emission records written
@@ -186,8 +196,8 @@ class Layout:
 
     def __init__(self, geometry: Geometry) -> None:
         self.geometry = geometry
-        processes = (
-            1 + geometry.frontends + geometry.workers + geometry.decoders + geometry.second_passes
+        processes = 2 + sum(
+            (geometry.frontends, geometry.workers, geometry.decoders, geometry.second_passes)
         )
         self.processes = PAGE_BYTES
         self.figures = self.processes + processes * LINE_BYTES
@@ -225,6 +235,11 @@ class Layout:
 
     def second_pass_process(self, index: int) -> int:
         return self.decoder_process(self.geometry.decoders + index)
+
+    @property
+    def link_process(self) -> int:
+        """The one place for a link, which stands in for workers and decoders elsewhere."""
+        return self.second_pass_process(self.geometry.second_passes)
 
     def second_pass_of(self, slot: int) -> int:
         """The process line of a slot's second pass."""

@@ -45,6 +45,12 @@ class OutboxRecord:
     resume: ResumePoint
 
 
+def fits(hypothesis: Hypothesis) -> bool:
+    """Whether a record has room for it; every utterance that was decoded here does."""
+    texts = sum(len(word.text.encode()) for word in hypothesis.words)
+    return LINE_BYTES + len(hypothesis.words) * _WORD.size + texts <= OUTBOX_RECORD_BYTES
+
+
 def write_outbox(buffer: memoryview, index: int, record: OutboxRecord) -> None:
     """Fills one record of an outbox. The caller publishes it by the outbox's head."""
     offset = LINE_BYTES

@@ -20,6 +20,9 @@ class Session:
     epoch: int
     base_sample: int
     base_mark: int
+    origin_samples: int = 0
+    """Samples of the stream that were settled elsewhere, before this session began."""
+    partials: int = layout.PARTIALS_OF_ENGINE
 
 
 class SessionReader:
@@ -49,6 +52,8 @@ class SessionReader:
                 epoch,
                 self._frontend[layout.SLOT_BASE_SAMPLES],
                 self._frontend[layout.SLOT_BASE_MARKS],
+                self._frontend[layout.SLOT_ORIGIN_SAMPLES],
+                self._frontend[layout.SLOT_PARTIALS],
             )
             if self.epoch == epoch:
                 return session

@@ -96,6 +96,10 @@ class WorkerSlot:
         self._line[layout.SLOT_PAUSE_STOP] = stop
         self._bell.ring()
 
+    def stands_at(self, sample: int) -> None:
+        """The audio before ``sample`` has been computed; `publish` says so of its emission's."""
+        self._line[layout.SLOT_POSITION_SAMPLES] = sample
+
     def publish(self, emission: Emission) -> None:
         """Payload first, head last, then the decoder's bell."""
         assert self.has_room, "emissions are never overwritten"
@@ -104,7 +108,7 @@ class WorkerSlot:
         record = self._plane.bytes(offset, size)
         write_emission(record, self._emission_head, emission)
         stamp(record)
-        self._line[layout.SLOT_POSITION_SAMPLES] = emission.covered_sample
+        self.stands_at(emission.covered_sample)
         self._emission_head += 1
         self._line[layout.SLOT_EMISSION_HEAD] = self._emission_head
         self._bell.ring()

@@ -24,6 +24,8 @@ TESTED_ELSEWHERE = {
     "gpu_worker/check.py": "a process of its own: the tests of server/doctor.py",
     "gpu_worker/decoder.py": "a process of its own: the tests that start the server",
     "gpu_worker/second_pass/__main__.py": "a process of its own: the tests that start the server",
+    "server/tiers/link_process.py": "a process of its own: tests/robustness/test_two_tiers.py",
+    "server/tiers/listener.py": "a process of its own: tests/robustness/test_two_tiers.py",
     "tools/lm/__main__.py": "calls the function that tests/tools/lm/test_cli.py tests",
     "tools/loadtest/__main__.py": "calls the function that tests/tools/loadtest/test_cli.py tests",
     "tools/train/__main__.py": "calls the function that tests/tools/train/test_cli.py tests",

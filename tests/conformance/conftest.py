@@ -1,4 +1,7 @@
-"""The servers that the conformance tests share. Each is started when the first test asks for it."""
+"""The servers that the conformance tests share. Each is started when the first test asks for it.
+
+Every test runs against one machine, and again against a WebSocket server whose model is on another.
+"""
 
 from __future__ import annotations
 
@@ -7,48 +10,59 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
 from tests.conformance.server_process import ECHO, HOST, ServerProcess
+from tests.conformance.two_tiers import TwoTiers
 
 FEW_SLOTS = "4"
 
+Tiers: TypeAlias = type[ServerProcess]
+
+
+@pytest.fixture(scope="session", params=[ServerProcess, TwoTiers], ids=["one-tier", "two-tiers"])
+def tiers(request: pytest.FixtureRequest) -> Tiers:
+    """On how many machines the server runs."""
+    kind: Tiers = request.param
+    return kind
+
 
 @pytest.fixture(scope="session")
-def speech_server() -> Iterator[ServerProcess]:
+def speech_server(tiers: Tiers) -> Iterator[ServerProcess]:
     """The bundled model with a narrow beam: the same promises, sooner."""
-    with ServerProcess("--beam-size", "100", "--slots", FEW_SLOTS) as server:
+    with tiers("--beam-size", "100", "--slots", FEW_SLOTS) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def quick_speech_server() -> Iterator[ServerProcess]:
+def quick_speech_server(tiers: Tiers) -> Iterator[ServerProcess]:
     """The same with INTERMED_PARTIALS, set as an operator sets it."""
     environment = {"INTERMED_PARTIALS": "True", "DECODER_BEAM_SIZE": "100"}
-    with ServerProcess("--slots", FEW_SLOTS, environment=environment) as server:
+    with tiers("--slots", FEW_SLOTS, environment=environment) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def one_pass_speech_server() -> Iterator[ServerProcess]:
+def one_pass_speech_server(tiers: Tiers) -> Iterator[ServerProcess]:
     """With INTERMED_PARTIALS, and no second pass."""
     flags = ("--intermed-partials", "--second-pass", "off")
-    with ServerProcess("--beam-size", "100", "--slots", FEW_SLOTS, *flags) as server:
+    with tiers("--beam-size", "100", "--slots", FEW_SLOTS, *flags) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def echo_server() -> Iterator[ServerProcess]:
+def echo_server(tiers: Tiers) -> Iterator[ServerProcess]:
     """A model that spells: texts are exact. See `spelling`."""
-    with ServerProcess(*echo_flags()) as server:
+    with tiers(*echo_flags()) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def quick_echo_server() -> Iterator[ServerProcess]:
+def quick_echo_server(tiers: Tiers) -> Iterator[ServerProcess]:
     """The spelling model with INTERMED_PARTIALS."""
-    with ServerProcess(*echo_flags(), environment={"INTERMED_PARTIALS": "True"}) as server:
+    with tiers(*echo_flags(), environment={"INTERMED_PARTIALS": "True"}) as server:
         yield server
 
 
@@ -75,11 +89,11 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="session")
-def tls_server(certificate: tuple[Path, Path]) -> Iterator[TlsServer]:
+def tls_server(tiers: Tiers, certificate: tuple[Path, Path]) -> Iterator[TlsServer]:
     """The spelling model behind wss://."""
     cert, key = certificate
     environment = {"SSL_CERT_PATH": str(cert), "SSL_CERT_KEY": str(key)}
-    with ServerProcess(*echo_flags(), environment=environment, scheme="wss") as server:
+    with tiers(*echo_flags(), environment=environment, scheme="wss") as server:
         yield TlsServer(server, ssl.create_default_context(cafile=cert))
 
 

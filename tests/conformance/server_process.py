@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -17,27 +18,44 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from server.config import ENGINE_SETTINGS, MODEL_SERVER_VARIABLE, SERVE_SETTINGS
+from server.config import ENGINE_SETTINGS, SERVE_SETTINGS
+from server.tiers.config import LINK_SETTINGS
+from server.tiers.keys import KEY_VARIABLE
 from tests.conformance.waiting import PATIENCE_S, wait_until
 
 ROOT: Final = Path(__file__).parents[2]
 ECHO: Final = ROOT / "models" / "echo"
 HOST: Final = "127.0.0.1"
-BANNER_END: Final = "decoder(s)"
+BANNER_END: Final = re.compile(r"streams, .*\(s\)[\n\"]")
+"""The last line of every banner, as text or within JSON."""
+_LASTING: Final = ("serve", "model-server")
 _BELOW_THE_KERNELS_OWN_PORTS: Final = range(20_000, 32_000)
 _VARIABLES: Final = {
-    MODEL_SERVER_VARIABLE,
-    *(setting.variable for setting in (*ENGINE_SETTINGS, *SERVE_SETTINGS) if setting.variable),
+    KEY_VARIABLE,
+    *(
+        setting.variable
+        for setting in (*ENGINE_SETTINGS, *SERVE_SETTINGS, *LINK_SETTINGS)
+        if setting.variable
+    ),
 }
 
 
 class ServerProcess:
-    """``realtime-engine serve`` with ``flags`` and ``environment``, ready once entered."""
+    """``realtime-engine serve`` with ``flags`` and ``environment``, ready once entered.
+
+    Or another ``command`` that runs until it is stopped; on ``port``, or on a free one.
+    """
 
     def __init__(
-        self, *flags: str, environment: dict[str, str] | None = None, scheme: str = "ws"
+        self,
+        *flags: str,
+        environment: dict[str, str] | None = None,
+        scheme: str = "ws",
+        command: str = "serve",
+        port: int = 0,
     ) -> None:
-        self.port = free_port()
+        self.port = port or free_port()
+        self._command = command
         self.url = f"{scheme}://{HOST}:{self.port}"
         self._flags = flags
         self._environment = environment or {}
@@ -45,7 +63,7 @@ class ServerProcess:
 
     def __enter__(self) -> ServerProcess:
         self._process = start(
-            "serve", "--host", HOST, "--port", str(self.port), *self._flags,
+            self._command, "--host", HOST, "--port", str(self.port), *self._flags,
             environment=self._environment, stderr=self._log.fileno(),
         )  # fmt: skip
         try:
@@ -68,6 +86,11 @@ class ServerProcess:
     def pid(self) -> int:
         """The supervisor's process id."""
         return self._process.pid
+
+    @property
+    def engine(self) -> ServerProcess:
+        """Whose children do the work."""
+        return self
 
     @property
     def log(self) -> str:
@@ -97,7 +120,7 @@ class ServerProcess:
 
     def _has_started(self) -> bool:
         assert self._process.poll() is None, f"the server gave up:\n{self.log}"
-        return BANNER_END in self.log
+        return BANNER_END.search(self.log) is not None
 
 
 def refusal_to_start(*flags: str, environment: dict[str, str] | None = None) -> str:
@@ -126,7 +149,7 @@ def start(*arguments: str, environment: dict[str, str], stderr: int) -> subproce
         cwd=ROOT,
         env=inherited | environment,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE if arguments[0] != "serve" else subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL if arguments[0] in _LASTING else subprocess.PIPE,
         stderr=stderr,
     )
 

@@ -83,7 +83,8 @@ def test_a_flag_wins_over_its_variable() -> None:
         ("DECODER_BEAM_SIZE", "2001", "from 1 to 2000"),
         ("DECODER_BEAM_SIZE", "wide", "from 1 to 2000"),
         ("CUSTOM_LANG_MODEL_PATH", "/no/such.arpa", "no such file"),
-        ("MODELSERVER_HOSTNAME", "gpu-1:9123", "unset it"),
+        ("MODELSERVER_HOSTNAME", "http://gpu-1:9123", "without a scheme"),
+        ("MODELSERVER_PROTOCOL", "grpc", "http, https"),
     ],
 )
 def test_an_unusable_value_is_refused(variable: str, value: str, right: str) -> None:

@@ -52,9 +52,9 @@ def assert_about_right(clip: Clip, text: str, rate: float = 0.3) -> None:
 
 
 def test_it_runs_unless_it_is_turned_off(speech_server: ServerProcess) -> None:
-    assert "second_pass 0" in processes(speech_server.pid)
+    assert "second_pass 0" in processes(speech_server.engine.pid)
     assert SECOND_PASS is not None
-    assert f"second pass     {SECOND_PASS.resolve()}" in speech_server.log
+    assert f"second pass     {SECOND_PASS.resolve()}" in speech_server.engine.log
 
 
 def test_finals_are_about_right_and_their_words_in_time(speech_server: ServerProcess) -> None:

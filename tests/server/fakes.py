@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from server.admission import NoSlotError
 from shm.figures import REFUSED
 from shm.outbox import OutboxRecord, ResumePoint
 from shm.records import Hypothesis, Word
@@ -102,10 +103,10 @@ class FakePool:
         self.held: list[FakeSlot] = []
         self.refused: list[str] = []
 
-    def claim(self) -> FakeSlot | None:
+    def claim(self) -> FakeSlot:
         if not self.free:
             self.refuse("full")
-            return None
+            raise NoSlotError("All streams are in use: try again later.")
         self.held.append(self.free.pop())
         return self.held[-1]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from models.spec import ModelSpec
 from server.config import EngineConfig
+from server.processes import ManagedProcess, Processes
 from tests.conformance.server_process import ECHO
 
 ECHO_SPEC = ModelSpec.load(ECHO)
@@ -67,3 +68,19 @@ def open_descriptors() -> set[str]:
         except FileNotFoundError:
             continue  # the listing itself
     return found
+
+
+def managed(engine: Processes, name: str = "stub", index: int = 0) -> ManagedProcess:
+    (found,) = [m for m in engine._processes if (m.name, m.index) == (name, index)]
+    return found
+
+
+def pid_of(process: ManagedProcess) -> int:
+    assert process.process is not None
+    return process.process.pid
+
+
+def wait_for_death(process: ManagedProcess) -> None:
+    """Waits for the end and leaves it to the engine to notice."""
+    assert process.process is not None
+    os.waitid(os.P_PID, process.process.pid, os.WEXITED | os.WNOWAIT)

@@ -7,16 +7,20 @@ from collections.abc import Iterator
 import pytest
 
 from server import admission
-from server.admission import Admission, FrontendFigures, MeasuredSlot
+from server.admission import Admission, FrontendFigures, MeasuredSlot, NoSlotError
 from shm import figures
 from shm.arrivals import Arrivals
 from shm.decoder_slot import DecoderSlot
 from shm.doorbells import Doorbells
 from shm.figures import Block, Distribution, Histogram
 from shm.frontend_slot import SlotPool
+from shm.layout import PARTIALS_QUICK
+from shm.link_line import LinkLine
 from shm.outbox import OutboxRecord, ResumePoint
 from shm.plane import Plane
+from shm.process_line import ProcessLine
 from shm.records import Hypothesis
+from shm.session import SessionReader
 from tests.shm.planes import SMALL, final, samples
 
 
@@ -67,20 +71,19 @@ def timed(plane: Plane, figure: Histogram) -> Distribution:
 
 
 def claimed(let_in: Admission) -> MeasuredSlot:
-    slot = let_in.claim()
-    assert slot is not None
-    return slot
+    return let_in.claim()
 
 
 def test_who_is_let_in_and_who_is_not(plane: Plane, let_in: Admission) -> None:
     slots = [claimed(let_in) for _ in range(3)]
-    assert let_in.claim() is None
+    with pytest.raises(NoSlotError, match="All streams are in use"):
+        let_in.claim()
     for slot in slots:
         let_in.release(slot)
     claimed(let_in)
     let_in.refuse("parameter")
     assert counted(plane, figures.ADMITTED) == [4]
-    assert counted(plane, figures.REFUSED) == [1, 1, 0, 0]
+    assert counted(plane, figures.REFUSED) == [1, 1, 0, 0, 0]
 
 
 def test_audio_is_counted_and_its_arrival_noted(
@@ -134,3 +137,47 @@ def test_only_results_that_are_sent_are_counted(
         pass
     assert counted(plane, figures.PARTIALS) == [1]
     assert counted(plane, figures.FINALS) == [1]
+
+
+# -- where the model is on other machines
+
+
+@pytest.fixture
+def link(plane: Plane) -> LinkLine:
+    """A link that is connected to nobody yet."""
+    ProcessLine(plane, plane.layout.link_process).announce(1)
+    return LinkLine(plane)
+
+
+def test_nobody_is_let_in_without_a_model_server(
+    plane: Plane, let_in: Admission, link: LinkLine
+) -> None:
+    with pytest.raises(NoSlotError, match="No model server is connected"):
+        let_in.claim()
+    assert counted(plane, figures.REFUSED) == [0, 0, 0, 0, 1]
+    link.tell(1, 3)
+    claimed(let_in)
+
+
+def test_no_more_are_let_in_than_model_servers_have_room_for(
+    let_in: Admission, link: LinkLine
+) -> None:
+    """Of three slots, two can be served."""
+    link.tell(1, 2)
+    first = claimed(let_in)
+    claimed(let_in)
+    with pytest.raises(NoSlotError, match="All streams are in use"):
+        let_in.claim()
+    let_in.release(first)
+    claimed(let_in)
+
+
+def test_a_stream_that_goes_on_says_where_from(plane: Plane, let_in: Admission) -> None:
+    slot = let_in.claim(1234, PARTIALS_QUICK)
+    session = SessionReader(plane, slot.slot).session()
+    assert session is not None
+    assert (session.origin_samples, session.partials) == (1234, PARTIALS_QUICK)
+    let_in.release(slot)
+    again = SessionReader(plane, claimed(let_in).slot).session()
+    assert again is not None
+    assert again.origin_samples == 0

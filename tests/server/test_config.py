@@ -13,7 +13,6 @@ from models.spec import ModelSpec
 from server import config
 from server.config import (
     ENGINE_SETTINGS,
-    MODEL_SERVER_VARIABLE,
     SERVE_SETTINGS,
     ConfigError,
     EngineConfig,
@@ -336,9 +335,3 @@ def test_both_halves_of_tls_by_flag_and_variable() -> None:
 def test_a_tls_file_that_is_not_there(missing: str) -> None:
     flags = {"--ssl-cert": str(THIS_FILE), "--ssl-key": str(THIS_FILE), missing: "/nowhere.pem"}
     assert refusal(flags) == f"{missing} names /nowhere.pem, but there is no such file"
-
-
-def test_a_model_server_elsewhere_is_not_served() -> None:
-    said = refusal({}, {MODEL_SERVER_VARIABLE: "gpu-1:9123"})
-    assert said.startswith(f"{MODEL_SERVER_VARIABLE} is set")
-    assert said.endswith("unset it")

@@ -33,7 +33,7 @@ def test_counters_and_buckets_of_all_processes_are_added_up(plane: Plane) -> Non
         frontend(plane, index).histogram(figures.DONE_TO_FINAL).add((index + 1) * MICRO)
     found = Figures(plane).snapshot(time.monotonic_ns())
     assert found.counter(figures.REFUSED) == {
-        "full": 0, "parameter": 0, "path": 3, "handshake": 0,
+        "full": 0, "parameter": 0, "path": 3, "handshake": 0, "no_model_server": 0,
     }  # fmt: skip
     assert found.total(figures.REFUSED) == 3
     assert found.histogram(figures.DONE_TO_FINAL).sum == 3.0
@@ -59,7 +59,7 @@ def test_restarts_are_counted_by_kind(plane: Plane) -> None:
     ProcessLine(plane, plane.layout.decoder_process(1)).announce(2)
     ProcessLine(plane, plane.layout.worker_process(0)).announce(1)
     assert Figures(plane).snapshot(0).restarts == {
-        "frontend": 0, "worker": 0, "decoder": 3, "second pass": 0,
+        "frontend": 0, "worker": 0, "decoder": 3, "second pass": 0, "link": 0,
     }  # fmt: skip
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from server.engine import Engine, ManagedProcess, UnusableError
+from server.engine import Engine
 from server.frontend_settings import FrontendSettings
+from server.processes import ManagedProcess, UnusableError
 from tests.conformance.client import Client, refusal
 from tests.conformance.server_process import HOST
 from tests.conformance.spelling import spell

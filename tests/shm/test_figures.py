@@ -22,6 +22,7 @@ def block_of(plane: Plane, kind: str = "frontend", index: int = 0) -> Block:
         "worker": plane.layout.worker_process,
         "decoder": plane.layout.decoder_process,
         "second pass": plane.layout.second_pass_process,
+        "link": lambda _: plane.layout.link_process,
     }[kind]
     return Block(plane, kind, offset_of(index))
 
@@ -45,7 +46,7 @@ def test_a_label_has_a_word_for_each_value(plane: Plane) -> None:
     block = block_of(plane)
     for count, reason in enumerate(figures.REFUSED.values, start=1):
         block.counter(figures.REFUSED, reason).add(count)
-    assert block.read(figures.REFUSED) == [1, 2, 3, 4]
+    assert block.read(figures.REFUSED) == [1, 2, 3, 4, 5]
     with pytest.raises(ValueError, match="tuple"):
         block.counter(figures.REFUSED, "mood")
 

@@ -44,6 +44,7 @@ def regions(plan: Layout) -> list[tuple[str, int, int]]:
         ("worker", geometry.workers, plan.worker_process),
         ("decoder", geometry.decoders, plan.decoder_process),
         ("second pass", geometry.second_passes, plan.second_pass_process),
+        ("link", 1, lambda _: plan.link_process),
     ):
         for index in range(count):
             add(f"{name} {index}", offset_of(index), line)
@@ -152,6 +153,7 @@ def test_the_header_holds_the_geometry_in_the_order_of_its_fields() -> None:
 WRITER_OF = {
     "HEADER_": {"plane.py"},
     "PROCESS_": {"process_line.py"},
+    "LINK_": {"link_line.py"},
     "SLOT_SESSION": {"frontend_slot.py"},
     "SLOT_OWNER": {"frontend_slot.py"},
     "SLOT_BASE_SAMPLES": {"frontend_slot.py"},
@@ -159,6 +161,8 @@ WRITER_OF = {
     "SLOT_AUDIO_HEAD": {"frontend_slot.py"},
     "SLOT_MARK_HEAD": {"frontend_slot.py"},
     "SLOT_OUTBOX_TAIL": {"frontend_slot.py"},
+    "SLOT_ORIGIN_SAMPLES": {"frontend_slot.py"},
+    "SLOT_PARTIALS": {"frontend_slot.py"},
     "SLOT_EMISSION_HEAD": {"worker_slot.py"},
     "SLOT_POSITION_SAMPLES": {"worker_slot.py"},
     "SLOT_PAUSE_START": {"worker_slot.py"},
@@ -177,7 +181,7 @@ WRITER_OF = {
 
 
 def word_names() -> set[str]:
-    prefixes = ("HEADER_", "PROCESS_", "SLOT_")
+    prefixes = ("HEADER_", "PROCESS_", "LINK_", "SLOT_")
     return {name for name in vars(layout) if name.startswith(prefixes)}
 
 
@@ -204,8 +208,8 @@ def test_every_word_is_stored_by_the_module_of_its_one_writer() -> None:
         assert modules == expected, word
 
 
-@pytest.mark.parametrize("prefix", ["HEADER_", "PROCESS_"])
-def test_the_words_of_a_line_are_distinct(prefix: str) -> None:
+@pytest.mark.parametrize("prefix", ["HEADER_", ("PROCESS_", "LINK_")], ids=["header", "process"])
+def test_the_words_of_a_line_are_distinct(prefix: str | tuple[str, ...]) -> None:
     indices = [getattr(layout, name) for name in word_names() if name.startswith(prefix)]
     assert len(set(indices)) == len(indices)
     assert all(0 <= index < layout.LINE_WORDS for index in indices)

@@ -1,0 +1,222 @@
+"""Starting, watching, replacing and stopping child processes: with stubs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from server import processes as processes_module
+from server.engine import Engine
+from server.processes import (
+    BACK_OFF_S,
+    FORGIVEN_AFTER_S,
+    START_TIMEOUT_S,
+    EngineError,
+    ManagedProcess,
+    UnusableError,
+)
+from shm.process_line import STALE_AFTER_MS, ProcessLine
+from tests.conformance.waiting import wait_until
+from tests.server.processes import (
+    ECHO_SPEC,
+    echo_config,
+    is_running,
+    managed,
+    open_descriptors,
+    pid_of,
+    wait_for_death,
+)
+
+pytestmark = pytest.mark.server
+
+
+@contextmanager
+def stub_engine(*behaviours: str) -> Iterator[Engine]:
+    """An engine of stub processes, one for each behaviour; see `stub_child`."""
+    engine = Engine(echo_config(), ECHO_SPEC, frontends=len(behaviours))
+    engine._processes.clear()
+    for index, does in enumerate(behaviours):
+        offset = engine.plane.layout.frontend_process(index)
+        settings = {"line": offset, "does": does}
+        line = ProcessLine(engine.plane, offset)
+        engine._processes.append(
+            ManagedProcess("stub", "tests.server.stub_child", index, line, settings)
+        )
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+# -- starting
+
+
+def test_a_start_returns_once_all_are_ready() -> None:
+    with stub_engine("run", "run", "run") as engine:
+        assert not engine.is_ready
+        engine.start()
+        assert engine.is_ready
+        generations = {managed(engine, index=index).line.generation for index in range(3)}
+        assert generations == {1}
+        pids = {pid_of(managed(engine, index=index)) for index in range(3)}
+        assert len(pids) == 3
+        engine.start()
+        assert {pid_of(managed(engine, index=index)) for index in range(3)} == pids
+
+
+def test_what_cannot_be_used_is_said_once(capfd: pytest.CaptureFixture[str]) -> None:
+    """However many would have said it."""
+    with stub_engine("refuse", "refuse", "refuse") as engine, pytest.raises(UnusableError):
+        engine.start()
+    assert capfd.readouterr().err == "realtime-engine: the stub is of no use\n"
+
+
+def test_a_crash_during_the_start_is_an_error() -> None:
+    with (
+        stub_engine("run", "crash") as engine,
+        pytest.raises(EngineError, match=r"stub 1 could not start \(exit 1\)"),
+    ):
+        engine.start()
+
+
+def test_a_start_ends_when_nobody_waits_for_it() -> None:
+    with stub_engine("never get ready") as engine:
+        answers = iter([True, True, False])
+        with pytest.raises(EngineError, match="stopped"):
+            engine.start(lambda: next(answers))
+
+
+def test_a_start_that_takes_too_long_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes_module, "START_TIMEOUT_S", 0)
+    with stub_engine("never get ready") as engine, pytest.raises(EngineError, match="within 0 s"):
+        engine.start()
+
+
+# -- watching
+
+
+def test_a_process_that_ended_is_replaced_by_the_next_generation() -> None:
+    with stub_engine("run", "run") as engine:
+        engine.start()
+        victim = managed(engine, index=1)
+        other_pid, pid = pid_of(managed(engine)), pid_of(victim)
+        os.kill(pid, signal.SIGKILL)
+        wait_for_death(victim)
+        assert is_running(pid) is False
+        now_s = time.monotonic()
+        assert engine.watch(now_s) == ["stub 1 ended (exit -9); restart in 0 s"]
+        assert victim.process is None, "the death is confirmed before there is a successor (R7)"
+        assert engine.watch(now_s) == []
+        wait_until(lambda: engine.is_ready, "the successor is ready")
+        assert victim.line.generation == 2
+        assert pid_of(victim) != pid
+        assert pid_of(managed(engine)) == other_pid
+
+
+def test_restarts_back_off_and_long_lives_are_forgiven() -> None:
+    with stub_engine("crash") as engine:
+        crashing = managed(engine)
+        now_s = time.monotonic()
+        for back_off_s in (*BACK_OFF_S, BACK_OFF_S[-1]):
+            engine.watch(now_s)
+            wait_for_death(crashing)
+            (event,) = engine.watch(now_s)
+            assert event == f"stub 0 ended (exit 1); restart in {back_off_s:g} s"
+            if back_off_s:
+                assert engine.watch(now_s + 0.99 * back_off_s) == []
+                assert crashing.process is None
+            now_s += back_off_s
+        assert crashing.generation == len(BACK_OFF_S) + 1
+        engine.watch(now_s)
+        wait_for_death(crashing)
+        (event,) = engine.watch(now_s + FORGIVEN_AFTER_S + 1)
+        assert event.endswith("restart in 0 s")
+
+
+def test_a_process_that_cannot_go_on_ends_the_engine() -> None:
+    with stub_engine("refuse") as engine:
+        engine.watch(time.monotonic())
+        wait_for_death(managed(engine))
+        with pytest.raises(UnusableError):
+            engine.watch(time.monotonic())
+
+
+def test_a_process_that_goes_round_no_more_is_killed_and_replaced() -> None:
+    with stub_engine("run") as engine:
+        engine.start()
+        stuck = managed(engine)
+        assert engine.watch(time.monotonic()) == []
+        os.kill(pid_of(stuck), signal.SIGSTOP)
+        late_s = time.monotonic() + STALE_AFTER_MS / 1000 + 1
+        assert engine.watch(late_s) == ["stub 0 is stuck: killed"]
+        wait_for_death(stuck)
+        assert engine.watch(late_s) == ["stub 0 ended (exit -9); restart in 0 s"]
+        engine.watch(late_s)
+        wait_until(lambda: engine.is_ready, "the successor is ready")
+
+
+def test_a_process_that_never_gets_ready_is_killed_and_replaced() -> None:
+    with stub_engine("never get ready") as engine:
+        starting = managed(engine)
+        now_s = time.monotonic()
+        engine.watch(now_s)
+        assert engine.watch(now_s + START_TIMEOUT_S - 1) == []
+        assert engine.watch(now_s + START_TIMEOUT_S + 1) == ["stub 0 is stuck: killed"]
+        wait_for_death(starting)
+
+
+def test_a_predecessors_readiness_is_not_the_successors() -> None:
+    with stub_engine("run") as engine:
+        engine.start()
+        victim = managed(engine)
+        victim.settings["does"] = "never get ready"
+        os.kill(pid_of(victim), signal.SIGKILL)
+        wait_for_death(victim)
+        now_s = time.monotonic()
+        engine.watch(now_s)
+        engine.watch(now_s)
+        assert not engine.is_ready, "its line still says ready, of the process that is gone"
+        wait_until(lambda: victim.line.generation == 2, "the successor has announced itself")
+        assert not engine.is_ready
+
+
+# -- stopping
+
+
+def test_a_signal_goes_to_one_kind_and_its_end_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(processes_module, "STOP_TIMEOUT_S", 0)
+    with stub_engine("run", "ignore SIGTERM") as engine:
+        managed(engine, index=1).name = "stubborn"
+        engine.start()
+        engine.signal("stub", signal.SIGTERM)
+        assert engine.wait_for_exit("stub", timeout_s=60)
+        engine.signal("stubborn", signal.SIGTERM)
+        assert not engine.wait_for_exit("stubborn", timeout_s=0)
+        engine.signal("stub", signal.SIGTERM)
+
+
+def test_a_close_ends_also_what_ignores_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes_module, "STOP_TIMEOUT_S", 0)
+    with stub_engine("ignore SIGTERM", "run") as engine:
+        engine.start()
+        pids = [pid_of(managed(engine, index=index)) for index in range(2)]
+    assert not any(map(is_running, pids))
+
+
+@pytest.mark.parametrize("behaviour", ["run", "refuse"])
+def test_no_descriptor_is_left(behaviour: str) -> None:
+    before = open_descriptors()
+    with stub_engine(behaviour) as engine:
+        try:
+            engine.start()
+        except UnusableError:
+            assert behaviour == "refuse"
+    del engine
+    assert open_descriptors() == before
