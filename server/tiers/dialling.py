@@ -238,7 +238,7 @@ def _connect_error(error: OSError | TimeoutError, tls: ssl.SSLContext | None) ->
             lasting=True,
         )
     if isinstance(error, ssl.SSLError) or (tls is not None and is_cut_off):
-        reason = getattr(error, "reason", None) or error
+        reason = getattr(error, "reason", None) or error.strerror or "it was cut off"
         return ChannelError(
             f"no TLS can be had ({reason}): does it have a certificate, or should "
             "MODELSERVER_PROTOCOL be http?",
