@@ -12,6 +12,7 @@ from typing import Final
 
 from server.config import (
     ENGINE_SETTINGS,
+    MODEL_SERVER_VARIABLE,
     SERVE_SETTINGS,
     ConfigError,
     add_arguments,
@@ -98,6 +99,11 @@ def _transcribe(arguments: argparse.Namespace) -> int:
 def _doctor(arguments: argparse.Namespace) -> int:
     flags = vars(arguments)
     config = serve_config(flags, os.environ)
+    if link_config(flags, os.environ) is not None:
+        raise ConfigError(
+            f"{MODEL_SERVER_VARIABLE} is set, and doctor looks at the engine of its own machine: "
+            "run it on the model server, and ask this one for /readyz"
+        )
     healthy = True
     for finding in examine(config, *engine_config(flags, os.environ)):
         print(finding, flush=True)

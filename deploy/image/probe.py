@@ -4,8 +4,9 @@
 ``python probe.py idle --within 300`` waits until no stream is open, at most so many seconds, and
 exits 0 in either case: what goes on after it (Kubernetes' preStop hook) ends the server anyway.
 
-It asks /readyz where this container's settings say that the server listens. The certificate is not
-checked: it bears another name than the loopback's.
+It asks /readyz where this container's settings say that the pages for operators are, if these have
+an address of their own (a model server has no others), else where the server listens. The
+certificate is not checked: it bears another name than the loopback's.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ TIMEOUT_S: Final = 4
 POLL_S: Final = 1
 PORT_VARIABLE: Final = "REALTIME_ENGINE_PORT"
 DEFAULT_PORT: Final = "4444"
+OPERATORS_VARIABLE: Final = "REALTIME_ENGINE_OPERATOR_ADDRESS"
+EVERYWHERE: Final = ("", "0.0.0.0", "[::]")  # noqa: S104 - addresses to listen on
 CERTIFICATE_VARIABLE: Final = "SSL_CERT_PATH"
 
 
@@ -44,6 +47,10 @@ def main() -> int:
 
 def address(environment: Mapping[str, str]) -> str:
     """The URL of /readyz, from the variables that `server.config` reads."""
+    operators = environment.get(OPERATORS_VARIABLE, "")
+    if operators:
+        host, _, port = operators.rpartition(":")
+        return f"http://{'127.0.0.1' if host in EVERYWHERE else host}:{port}/readyz"
     scheme = "https" if environment.get(CERTIFICATE_VARIABLE) else "http"
     return f"{scheme}://127.0.0.1:{environment.get(PORT_VARIABLE) or DEFAULT_PORT}/readyz"
 

@@ -49,6 +49,9 @@ class PeerConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclasses
+        if self.error is not None:  # it was not welcome before it came
+            self._transport.abort()
+            return
         address = transport.get_extra_info("peername")
         self.peer = str(address[0]) if address else "?"
         raw = transport.get_extra_info("socket")

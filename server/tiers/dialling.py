@@ -129,7 +129,7 @@ class Visitor:
                 await visit.connect(self._host, self._address)
                 await visit.closed.wait()
             except (OSError, TimeoutError) as error:
-                visit.error = _connect_error(error)
+                visit.error = _connect_error(error, self._visits.tls)
             failures = 1 if visit.was_open else failures + 1
             if visit.error is not None:
                 self._state.bad(str(visit.error))
@@ -226,16 +226,19 @@ async def _addresses(host: Host) -> set[str]:
     return {str(address[4][0]) for address in found}
 
 
-def _connect_error(error: OSError | TimeoutError) -> ChannelError:
+def _connect_error(error: OSError | TimeoutError, tls: ssl.SSLContext | None) -> ChannelError:
     """What a failed connect comes to, and what would be right."""
+    is_cut_off = isinstance(error, ConnectionError) and not isinstance(
+        error, ConnectionRefusedError
+    )
     if isinstance(error, ssl.SSLCertVerificationError):
         return ChannelError(
             f"its certificate is refused ({error.verify_message}): it must be valid, for the name "
             "in MODELSERVER_HOSTNAME, and from who --modelserver-ca or this machine trusts",
             lasting=True,
         )
-    if isinstance(error, ssl.SSLError):
-        reason = getattr(error, "reason", None) or error
+    if isinstance(error, ssl.SSLError) or (tls is not None and is_cut_off):
+        reason = getattr(error, "reason", None) or error.strerror or "it was cut off"
         return ChannelError(
             f"no TLS can be had ({reason}): does it have a certificate, or should "
             "MODELSERVER_PROTOCOL be http?",

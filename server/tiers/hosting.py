@@ -152,6 +152,7 @@ class Hosting:
         if frame.origin > MAX_ORIGIN or frame.partials not in _WISHES:
             raise ChannelError("it opened a stream as none can be")
         self._last_number = frame.stream
+        self._told_free = None  # the link counts on one less until it is told, full or not
         slot = None
         if takes_more:
             try:
@@ -159,7 +160,6 @@ class Hosting:
             except NoSlotError:
                 slot = None
         if slot is None:
-            self._told_free = None  # the link now takes it for full, until it is told otherwise
             self._send(Full(frame.stream))
             return
         self.streams[frame.stream] = HostedStream(frame.stream, slot)

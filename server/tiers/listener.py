@@ -135,8 +135,7 @@ class Listener:
         greeting = ServerGreeting(self._key, secrets.token_bytes(NONCE_BYTES), self.offer)
         guest.connection = PeerConnection(Channel(greeting, time.monotonic()), guest, self._loop)
         if self.greeting >= MAX_GREETING:
-            error = ChannelError(f"{MAX_GREETING} others have not greeted yet")
-            self._loop.call_soon(guest.connection.fail, error)
+            guest.connection.error = ChannelError(f"{MAX_GREETING} others have not greeted yet")
         self._guests.add(guest)
         return guest.connection
 

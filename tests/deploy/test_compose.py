@@ -12,13 +12,15 @@ import yaml
 from bench.settings_page import groups
 from deploy.dockerfile import stages
 from server.supervisor import DRAIN_TIMEOUT_S
+from server.tiers.config import MODEL_SERVER_PORT, link_config
+from server.tiers.keys import KEY_VARIABLE
 from tests.conformance.server_process import ROOT
 from tests.docs.pages import page
 
 TEXT: Final = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 COMPOSE: Final = yaml.safe_load(TEXT)
 SERVICES: Final[dict[str, dict[str, Any]]] = COMPOSE["services"]
-VARIABLES: Final = {
+VARIABLES: Final = {KEY_VARIABLE} | {
     setting.variable for group in groups().values() for setting in group if setting.variable
 }
 
@@ -49,7 +51,8 @@ def test_every_service_is_kept_small(name: str) -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_settings_reach_the_server(name: str) -> None:
-    assert SERVICES[name]["env_file"] == [{"path": ".env", "required": False}]
+    everything = [{"path": ".env", "required": False}]
+    assert SERVICES[name]["env_file"] == ([] if name == "websocket" else everything)
     assert set(SERVICES[name].get("environment", {})) <= VARIABLES
     assert "PORT" not in VARIABLES  # or the container's own port would change with the public one
 
@@ -82,4 +85,19 @@ def test_there_is_no_redis_and_it_says_so() -> None:
 def test_comments_name_services_that_there_are() -> None:
     named = re.findall(r"docker compose up -d ?([\w ]*)$", TEXT, re.MULTILINE)
     assert {service for names in named for service in names.split()} <= set(SERVICES)
-    assert len(named) == 2
+    assert len(named) == 3
+
+
+def test_the_two_tiers_meet() -> None:
+    """With what the file sets where nobody sets anything, but for the key."""
+    near, far = SERVICES["websocket"], SERVICES["modelserver"]
+    assert near["profiles"] == far["profiles"] == ["two-tier"]
+    assert far["command"] == ["model-server"]
+    environment = {
+        name: re.sub(r"\$\{\w+:-(.*?)\}", r"\1", value)
+        for name, value in near["environment"].items()
+    }
+    found = link_config({}, environment | {KEY_VARIABLE: "0123456789abcdef"})
+    assert found is not None
+    assert [str(host) for host in found.hosts] == [f"modelserver:{MODEL_SERVER_PORT}"]
+    assert not found.tls

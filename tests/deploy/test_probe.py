@@ -54,6 +54,14 @@ def test_the_variables_are_those_of_the_server() -> None:
     assert {"REALTIME_ENGINE_PORT", "SSL_CERT_PATH"} <= set(known)
     assert address({}) == f"http://127.0.0.1:{known['REALTIME_ENGINE_PORT']}/readyz"
     assert address({"SSL_CERT_PATH": "x", "REALTIME_ENGINE_PORT": "1"}).startswith("https://")
+    for given, asked in (
+        (":9100", "127.0.0.1:9100"),
+        ("0.0.0.0:9100", "127.0.0.1:9100"),
+        ("[::1]:9100", "[::1]:9100"),
+        ("10.0.0.7:9100", "10.0.0.7:9100"),
+    ):
+        environment = {"REALTIME_ENGINE_OPERATOR_ADDRESS": given, "SSL_CERT_PATH": "x"}
+        assert address(environment) == f"http://{asked}/readyz"
 
 
 def test_open_streams() -> None:

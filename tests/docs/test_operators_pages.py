@@ -12,8 +12,8 @@ from typing import Final
 import pytest
 import yaml
 
-from server.config import MODEL_SERVER_VARIABLE
 from server.metrics import PREFIX
+from server.tiers.keys import KEY_VARIABLE
 from tests.conformance.server_process import ROOT
 from tests.docs.commands import COMPOSE_VARIABLES, SETTINGS, check, check_variable, commands
 from tests.docs.pages import blocks, page
@@ -23,7 +23,7 @@ LINKED: Final = (*PAGES, "CLIENTS.md", "SETTINGS.md")
 COMMANDS: Final = [
     command for name in PAGES for block in blocks(name, "sh") for command in commands(block.text)
 ]
-OTHER_VARIABLES: Final = {"TLS_CERTIFICATE", MODEL_SERVER_VARIABLE, "MODELSERVER_PROTOCOL"}
+OTHER_VARIABLES: Final = {"TLS_CERTIFICATE", KEY_VARIABLE}
 """Of deploy/haproxy/haproxy.cfg, and of the link between two tiers."""
 KNOWN_LANGUAGES: Final = {"sh", "ini", "caddy", "yaml"}
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.conformance.conftest import certificate  # noqa: F401 - a fixture here as well
 from tests.conformance.server_process import ECHO, ServerProcess
 
 SLOTS = 6

@@ -214,7 +214,9 @@ BAD_STARTS: dict[str, Prepare] = {
     "a numbered GPU that is not there": device("cuda:7", "use auto or cpu"),
     "a bad variable": by_variable("INTERMED_PARTIALS", "maybe", "True or False", "'maybe'"),
     "a bad variable of our own": by_variable("REALTIME_ENGINE_SLOTS", "-1", "from 1 to "),
-    "a model server elsewhere": by_variable("MODELSERVER_HOSTNAME", "gpu-1:9123", "unset it"),
+    "a model server elsewhere": by_variable(
+        "MODELSERVER_HOSTNAME", "http://gpu-1:9123", "without a scheme"
+    ),
 }
 
 

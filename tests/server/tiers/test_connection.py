@@ -28,6 +28,7 @@ class Owner:
         self.error: ChannelError | None = None
         self.received = 0
         self.refuses: ChannelError | None = None
+        self.unwelcome: ChannelError | None = None
         self.connection: PeerConnection
 
     def on_open(self, connection: PeerConnection) -> None:
@@ -58,6 +59,7 @@ class Pair:
             greeting = ServerGreeting(key, NONCE[::-1], lambda: OFFER)
             channel = Channel(greeting, time.monotonic())
             self.far.connection = PeerConnection(channel, self.far, loop)
+            self.far.connection.error = self.far.unwelcome
             return self.far.connection
 
         self._server = await loop.create_server(accept, "127.0.0.1", 0)
@@ -187,6 +189,17 @@ def test_who_is_silent_is_let_go() -> None:
         await pair.near.closed.wait()
         assert "silent" in str(pair.near.error)
         pair.near.connection.tick()
+
+    run(test)
+
+
+def test_who_is_not_welcome_is_closed_at_once() -> None:
+    async def test(pair: Pair) -> None:
+        pair.far.unwelcome = ChannelError("there are too many")
+        await pair.connect()
+        await pair.near.closed.wait()
+        await pair.far.closed.wait()
+        assert pair.far.error is pair.far.unwelcome
 
     run(test)
 

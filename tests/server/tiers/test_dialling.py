@@ -64,11 +64,12 @@ def certificate_error() -> ssl.SSLCertVerificationError:
         (certificate_error(), "certificate is refused (certificate has expired)", True),
         (ssl.SSLError(1, "wrong version number"), "no TLS can be had", True),
         (TimeoutError(), "does not answer within 5 s", False),
+        (ConnectionResetError(104, "Connection reset by peer"), "no TLS can be had", True),
         (ConnectionRefusedError(111, "Connection refused"), "(Connection refused)", False),
     ],
 )
 def test_a_failed_connect_is_one_line(error: OSError, said: str, lasting: bool) -> None:
-    found = _connect_error(error)
+    found = _connect_error(error, ssl.create_default_context())
     assert isinstance(found, ChannelError)
     assert said in str(found)
     assert len(str(found).splitlines()) == 1

@@ -127,6 +127,14 @@ def test_a_full_server_says_so_and_when_it_is_not_any_more(hosted: Hosted) -> No
     assert hosted.answers() == [Capacity(1)]
 
 
+def test_a_link_that_counts_on_one_less_is_told_how_many_there_are(hosted: Hosted) -> None:
+    """Also where as many have gone as have come, so that nothing has changed."""
+    hosted.receive(Open(1, 0, 0))
+    assert hosted.answers()[-1] == Capacity(2)
+    hosted.receive(Release(1), Open(2, 0, 0))
+    assert hosted.answers()[-1] == Capacity(2)
+
+
 def test_a_server_that_leaves_takes_nobody_in(hosted: Hosted) -> None:
     hosted.receive(Open(1, 0, 0), takes_more=False)
     assert hosted.answers() == [Full(1), Capacity(3)]
