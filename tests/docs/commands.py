@@ -28,6 +28,7 @@ OTHERS: Final = frozenset(
         "git",
         "nvidia-ctk",
         "nvidia-smi",
+        "openssl",
         "reboot",
         "socat",
         "systemctl",

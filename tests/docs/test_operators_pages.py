@@ -1,4 +1,4 @@
-"""docs/DEPLOYING.md and docs/MIGRATING.md: commands, variables and links are real ones."""
+"""The pages for operators: commands, variables and links are real ones."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tests.conformance.server_process import ROOT
 from tests.docs.commands import COMPOSE_VARIABLES, SETTINGS, check, check_variable, commands
 from tests.docs.pages import blocks, page
 
-PAGES: Final = ("DEPLOYING.md", "MIGRATING.md")
+PAGES: Final = ("DEPLOYING.md", "MIGRATING.md", "MODEL_SERVER.md")
 LINKED: Final = (*PAGES, "CLIENTS.md", "SETTINGS.md")
 COMMANDS: Final = [
     command for name in PAGES for block in blocks(name, "sh") for command in commands(block.text)
 ]
 OTHER_VARIABLES: Final = {"TLS_CERTIFICATE", KEY_VARIABLE}
 """Of deploy/haproxy/haproxy.cfg, and of the link between two tiers."""
-KNOWN_LANGUAGES: Final = {"sh", "ini", "caddy", "yaml"}
+KNOWN_LANGUAGES: Final = {"sh", "ini", "caddy", "yaml", "text"}
 
 
 def test_every_block_is_of_a_kind_that_is_checked() -> None:
