@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -48,6 +49,9 @@ class Browser:
             "--disable-dev-shm-usage",
             "--hide-scrollbars",
             "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
             "--remote-debugging-port=0",
             "--autoplay-policy=no-user-gesture-required",
             *flags,
@@ -61,8 +65,10 @@ class Browser:
         self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         command = [*self._command[:1], f"--user-data-dir={self._profile.name}", *self._command[1:]]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+            command,
+            env=os.environ | {"TMPDIR": self._profile.name},  # what it leaves goes with the profile
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
         try:
             self._socket = self._open.enter_context(self._connect())
             for domain in ("Page", "Runtime", "Log", "Network", "Audits"):
