@@ -109,11 +109,12 @@ class SlotDecoder:
         if self._words.epoch != emission.epoch:
             return False  # another client's, or nobody's any more
         if self._session is None or self._session.epoch != emission.epoch:
-            self._session = self._words.session()
-            if self._session is None or self._session.epoch != emission.epoch:
-                return False
-            self._resume = self._words.resume_point(self._session)
-            self._partials.follow(self._session.partials)
+            session = self._words.session()
+            if session is None or session.epoch != emission.epoch:
+                return False  # its client has just gone; what is of its successor comes later
+            self._session = session
+            self._resume = self._words.resume_point(session)
+            self._partials.follow(session.partials)
             self._next_frame = 0
         if emission.segment < self._resume.segment:
             return False  # settled before: a replay that began too early
@@ -134,6 +135,7 @@ class SlotDecoder:
             if not (self._spoken and self._ask(emission)):
                 self._final(emission, self._search.final())
         else:
+            self._questions.outlast(emission.heard_sample)
             self._partial(emission)
 
     def _ask(self, emission: Emission) -> bool:

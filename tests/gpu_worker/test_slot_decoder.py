@@ -19,6 +19,7 @@ from shm.emissions import Emission, SegmentEnd
 from shm.frontend_slot import FrontendSlot
 from shm.outbox import OutboxRecord
 from shm.plane import Plane
+from shm.session import Session
 from shm.worker_slot import WorkerSlot
 from tests.gpu_worker.tiny import TINY, SpellingSearch, geometry_of
 from tests.shm.watched_plane import CrashError, Fuse, WatchedPlane
@@ -258,6 +259,27 @@ def test_another_clients_records_are_dropped(slot: Slot) -> None:
     slot.emit("dd", first=4, epoch=before, end=ENDPOINT)
     slot.emit("ab", end=ENDPOINT)
     assert texts(slot.results()) == ["ab."]
+
+
+def test_a_client_that_changes_while_its_record_is_looked_at_loses_nothing(
+    slot: Slot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next one's session begins at its own start, not where the last one's was settled."""
+    slot.emit("ab", end=ENDPOINT)
+    assert texts(slot.results()) == ["ab."]
+    slot.reconnect()
+    slot.emit("cd")
+    look = slot.decoder._words.session
+
+    def look_late() -> Session | None:
+        monkeypatch.undo()
+        slot.reconnect()
+        return look()
+
+    monkeypatch.setattr(DecoderSlot, "session", lambda _self: look_late())
+    assert slot.results() == []
+    slot.emit("da", end=ENDPOINT)
+    assert texts(slot.results()) == ["da."]
 
 
 def test_nobodys_records_are_dropped(slot: Slot) -> None:
