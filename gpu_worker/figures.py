@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from gpu_worker.lane import Plan
 from shm import figures
 from shm.arrivals import Arrivals
 from shm.audio_ring import Samples
@@ -40,15 +41,15 @@ class WorkerFigures:
         self._step.add((time.monotonic_ns() - began_ns) // 1000)
         self._batch.add(windows * MICRO)
 
-    def published(self, slot: int, stop_sample: int, frames: int) -> None:
-        """The emissions of the audio before ``stop_sample`` are in the ring.
+    def published(self, slot: int, plan: Plan, frames: int) -> None:
+        """What ``plan`` came to is in the ring: so many ``frames``, fewer where a segment ended.
 
         The wait is told for full chunks alone: the last audio before a mark or a pause may have
         waited for the client to go on.
         """
         self._audio.add(frames * self._frame_us)
-        if frames == self._chunk_frames:
-            arrived_ns = self._arrivals[slot].arrived_ns(stop_sample)
+        if plan.frames == self._chunk_frames:
+            arrived_ns = self._arrivals[slot].arrived_ns(plan.stop)
             if arrived_ns:  # a frontend without figures notes no arrivals
                 self._waited.add((time.monotonic_ns() - arrived_ns) // 1000)
 
@@ -83,11 +84,11 @@ class SecondPassFigures:
 
     @contextmanager
     def hearing(self, utterances: Sequence[Samples]) -> Iterator[None]:
-        """Around one batch; nothing is counted for an empty one."""
+        """Around one batch; utterances without audio, questions taken back, are not counted."""
         began_ns = time.monotonic_ns()
         yield
-        if utterances:
+        samples = sum(utterance.shape[0] for utterance in utterances)
+        if samples:
             self._batch.add((time.monotonic_ns() - began_ns) // 1000)
-            self._questions.add(len(utterances))
-            samples = sum(utterance.shape[0] for utterance in utterances)
+            self._questions.add(sum(utterance.shape[0] > 0 for utterance in utterances))
             self._audio.add(samples * MICRO // self._rate_hz)

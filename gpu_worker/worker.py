@@ -148,4 +148,4 @@ class Worker:
                 if emission is not None:
                     words.publish(emission)
                     if self._figures:
-                        self._figures.published(slot, plan.stop, plan.frames)
+                        self._figures.published(slot, plan, emission.log_probs.shape[0])

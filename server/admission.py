@@ -110,7 +110,7 @@ class Admission:
 class MeasuredSlot:
     """A session's slot; see `server.session.Slot` and `shm.frontend_slot.FrontendSlot`."""
 
-    __slots__ = ("_arrivals", "_asked_ns", "_figures", "_rate_hz", "measured")
+    __slots__ = ("_arrivals", "_asked_ns", "_figures", "_rate_hz", "_sent", "measured")
 
     def __init__(
         self, slot: FrontendSlot, arrivals: Arrivals, counted: FrontendFigures, plane: Plane
@@ -120,6 +120,7 @@ class MeasuredSlot:
         self._figures = counted
         self._rate_hz = plane.geometry.sample_rate_hz
         self._asked_ns: deque[int] = deque()  # as many as there are marks without their final
+        self._sent = (0, 0)
         arrivals.begin(slot.audio_head, time.monotonic_ns())
 
     @property
@@ -150,12 +151,15 @@ class MeasuredSlot:
             self._count(record, time.monotonic_ns())
         return record
 
+    def sent(self, finals: int, partials: int) -> None:
+        """So many of the session's answers have gone to its client by now."""
+        finals_before, partials_before = self._sent
+        self._sent = (finals, partials)
+        self._figures.finals.add(finals - finals_before)
+        self._figures.partials.add(partials - partials_before)
+
     def _count(self, record: OutboxRecord, now_ns: int) -> None:
         counted = self._figures
         counted.decoded_to_sent.add((now_ns - self.measured.taken_stamp_ns) // 1000)
         if record.requested:
             counted.done_to_final.add((now_ns - self._asked_ns.popleft()) // 1000)
-        if not record.hypothesis.is_final:
-            counted.partials.add()
-        elif record.requested or record.hypothesis.words:
-            counted.finals.add()

@@ -111,6 +111,7 @@ class Connection(asyncio.Protocol):
         if session is None or self._slot is None or self._transport.is_closing():
             return
         session.pump()
+        self._slot.sent(session.finals, session.partials)
         frames = [_text_frame(message) for message in session.outgoing()]
         if frames:
             self._transport.writelines(frames)

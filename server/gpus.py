@@ -55,13 +55,9 @@ class GpuWatch:
             count = nvml.nvmlDeviceGetCount()
         except nvml.NVMLError:
             return  # no driver: no GPUs
-        handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(count)]
         while not self._stopping.is_set():
-            self._latest = [
-                usage
-                for index, handle in enumerate(handles)
-                if (usage := _usage(nvml, index, handle)) is not None
-            ]
+            usages = [_usage(nvml, index) for index in range(count)]
+            self._latest = [usage for usage in usages if usage is not None]
             self._stopping.wait(EVERY_S)
 
 
@@ -73,9 +69,10 @@ def load_nvml() -> Any | None:
         return None
 
 
-def _usage(nvml: Any, index: int, handle: Any) -> GpuUsage | None:
+def _usage(nvml: Any, index: int) -> GpuUsage | None:
     """None for a GPU that does not tell, such as a slice of one, or one that fell off its bus."""
     try:
+        handle = nvml.nvmlDeviceGetHandleByIndex(index)
         memory = nvml.nvmlDeviceGetMemoryInfo(handle)
         busy_percent = nvml.nvmlDeviceGetUtilizationRates(handle).gpu
     except nvml.NVMLError:

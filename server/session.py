@@ -76,8 +76,10 @@ class Session:
         "_slot",
         "_wav",
         "closing",
+        "finals",
         "finished",
         "id",
+        "partials",
     )
 
     def __init__(self, slot: Slot, parameters: Parameters, model_rate_hz: int) -> None:
@@ -93,6 +95,9 @@ class Session:
         self._outgoing: list[bytes] = [messages.ready(self.id)]
         self.closing: Closing | None = None
         self.finished = False
+        self.finals = 0
+        self.partials = 0
+        """Answers put out so far, of either kind."""
 
     @property
     def blocked(self) -> bool:
@@ -188,6 +193,8 @@ class Session:
         hypothesis = record.hypothesis
         if hypothesis.words or mark is Mark.DONE:
             self._outgoing.append(messages.hypothesis(self._written(hypothesis)))
+            self.finals += hypothesis.is_final
+            self.partials += not hypothesis.is_final
         if mark is Mark.ENDING:
             assert self.closing is not None, "the last mark follows the decision to close"
             if self.closing.notice is not None:

@@ -111,9 +111,9 @@ class _Sockets:
     operators: socket.socket | None
 
     def listen(self, config: ServeConfig) -> None:
-        _listen(self.clients, config)
-        if self.operators is not None:
-            self.operators.listen(BACKLOG)
+        _listen(self.clients, config.port, "--port")
+        if self.operators is not None and config.operator_address is not None:
+            _listen(self.operators, config.operator_address[1], "--operator-address")
 
     def close(self) -> None:
         for bound in filter(None, (self.clients, self.operators)):
@@ -213,14 +213,14 @@ def _bound(host: str, port: int, given: str, flag: str) -> socket.socket:
     return listener
 
 
-def _listen(listener: socket.socket, config: ServeConfig) -> None:
+def _listen(listener: socket.socket, port: int, flag: str) -> None:
     """Two servers may bind a port; only one of them listens on it."""
     try:
         listener.listen(BACKLOG)
     except OSError as error:
         raise ServeError(
-            f"another program began to listen on port {config.port} meanwhile: stop it, or choose "
-            "another port with --port"
+            f"another program began to listen on port {port} meanwhile: stop it, or choose "
+            f"another port with {flag}"
         ) from error
 
 

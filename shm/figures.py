@@ -78,7 +78,7 @@ DECODED_TO_SENT: Final = Histogram(
     LATENCY_S,
 )
 DONE_TO_FINAL: Final = Histogram(
-    "done_to_final_seconds", "From a client's done (or close) to its final", LATENCY_S
+    "done_to_final_seconds", "From a done (or close) in its slot to its final", LATENCY_S
 )
 
 BATCH: Final = Histogram("batch_windows", "Windows in one step of the model", WINDOWS)
@@ -102,9 +102,11 @@ DECODE: Final = Histogram(
 SECOND_PASS: Final = Histogram(
     "second_pass_seconds", "Duration of one batch of the second pass", LATENCY_S
 )
-SECOND_PASS_QUESTIONS: Final = Counter("second_pass_questions", "Utterances it has heard again")
+SECOND_PASS_QUESTIONS: Final = Counter(
+    "second_pass_questions", "Questions it has answered, also those asked in vain"
+)
 SECOND_PASS_AUDIO: Final = Counter(
-    "second_pass_audio_seconds", "Audio of these utterances", scale=MICRO
+    "second_pass_audio_seconds", "Audio of these questions", scale=MICRO
 )
 
 REPLAYS: Final = Counter(

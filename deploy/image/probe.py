@@ -1,8 +1,9 @@
 """Looks at the server in this container from the inside.
 
 ``python probe.py ready`` exits 0 if it is ready for clients (Docker's HEALTHCHECK).
-``python probe.py idle --within 300`` waits until no stream is open, at most so many seconds, and
-exits 0 in either case: what goes on after it (Kubernetes' preStop hook) ends the server anyway.
+``python probe.py idle --settle 10 --within 300`` waits until no stream has been open for 10 s, at
+most 300 s, and exits 0 in either case: what goes on after it (Kubernetes' preStop hook) ends the
+server anyway. A cluster takes some seconds to stop sending streams, which is what the 10 are for.
 
 It asks /readyz where this container's settings say that the pages for operators are, if these have
 an address of their own (a model server has no others), else where the server listens. The
@@ -38,11 +39,14 @@ def main() -> int:
     commands.add_parser("ready", help="exit 0 if it is ready for clients")
     idle = commands.add_parser("idle", help="wait until no stream is open")
     idle.add_argument("--within", type=float, required=True, metavar="SECONDS", help="at most")
+    idle.add_argument(
+        "--settle", type=float, default=0.0, metavar="SECONDS", help="for so long in a row"
+    )
     arguments = parser.parse_args()
     url = address(os.environ)
     if arguments.command == "ready":
         return _ready(url)
-    return _wait_until_idle(url, arguments.within)
+    return _wait_until_idle(url, arguments.settle, arguments.within)
 
 
 def address(environment: Mapping[str, str]) -> str:
@@ -72,17 +76,27 @@ def _ready(url: str) -> int:
     return 0
 
 
-def _wait_until_idle(url: str, longest_s: float) -> int:
+def _wait_until_idle(url: str, settle_s: float, longest_s: float) -> int:
+    idle_since_s: float | None = None
     deadline_s = time.monotonic() + longest_s
-    while time.monotonic() < deadline_s:
+    while (now_s := time.monotonic()) < deadline_s:
         try:
-            if open_streams(_ask(url)[1]) == 0:
-                return 0
+            is_idle = open_streams(_ask(url)[1]) == 0
         except (OSError, ValueError, KeyError) as error:
             print(f"{url}: {error}", file=sys.stderr)
-            return 0  # no server, no stream
+            if _nobody_listens(error):
+                return 0  # no server, no stream
+            is_idle = False  # it may only be slow
+        idle_since_s = (idle_since_s or now_s) if is_idle else None
+        if idle_since_s is not None and now_s - idle_since_s >= settle_s:
+            return 0
         time.sleep(POLL_S)
     return 0
+
+
+def _nobody_listens(error: Exception) -> bool:
+    reason = error.reason if isinstance(error, urllib.error.URLError) else error
+    return isinstance(reason, ConnectionRefusedError)
 
 
 def _ask(url: str) -> tuple[int, dict[str, Any]]:
@@ -95,8 +109,12 @@ def _ask(url: str) -> tuple[int, dict[str, Any]]:
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}),  # the loopback is never behind one
+        urllib.request.HTTPSHandler(context=context),
+    )
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_S, context=context) as answer:  # noqa: S310
+        with opener.open(url, timeout=TIMEOUT_S) as answer:
             return int(answer.status), json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)

@@ -20,7 +20,7 @@ is final then. Late and less accurate is better than never."""
 class Questions:
     """The newest question of a slot. There is never more than one."""
 
-    __slots__ = ("_ahead", "_deaths_before", "_is_asked", "_number", "_words")
+    __slots__ = ("_ahead", "_deaths_before", "_is_asked", "_number", "_outlasted", "_words")
 
     def __init__(self, words: DecoderSlot) -> None:
         self._words = words
@@ -28,6 +28,7 @@ class Questions:
         self._is_asked = False
         self._deaths_before = 0
         self._ahead: tuple[int, int] | None = None
+        self._outlasted: tuple[int, int] | None = None
 
     def ask(self, start: int, stop: int, purpose: Purpose) -> None:
         """What is heard from sample ``start`` to ``stop``? Any earlier question is forgotten."""
@@ -41,9 +42,19 @@ class Questions:
 
     def ask_ahead(self, start: int, stop: int) -> None:
         """As `ask`, once for a range, for a final that may come to it."""
-        if self._ahead != (start, stop):
+        if (start, stop) not in {self._ahead, self._outlasted}:
             self.ask(start, stop, Purpose.AHEAD)
             self._ahead = start, stop
+
+    def outlast(self, heard_sample: int) -> None:
+        """The utterance goes on to ``heard_sample``: nobody waits for what was asked short of it.
+
+        Left open, that would be heard before what somebody waits for.
+        """
+        if self._ahead is not None and heard_sample > self._ahead[1]:
+            if self.answer() is None:
+                self.withdraw()
+            self._outlasted, self._ahead = self._ahead, None
 
     def answer(self) -> tuple[Heard, ...] | None:
         """What was heard, best first; None while the question is open."""
@@ -64,4 +75,4 @@ class Questions:
 
     def forget(self) -> None:
         """Another segment begins, or this one anew."""
-        self._ahead = None
+        self._ahead = self._outlasted = None

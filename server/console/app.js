@@ -41,7 +41,7 @@ async function speak() {
   try {
     microphone = await Microphone.open(chosen.rate);
   } catch (error) {
-    fail(error);
+    fail(started, error);
     return;
   }
   if (stream !== started) {
@@ -49,7 +49,7 @@ async function speak() {
     return;
   }
   chosen.rate = microphone.rate;
-  const chunker = new Chunker(chunkSamples(chosen.rate), sendChunk);
+  const chunker = new Chunker(chunkSamples(chosen.rate), (samples) => sendChunk(started, samples));
   connect(started, () => {
     say("live", "Listening");
     microphone.start((samples) => {
@@ -72,7 +72,7 @@ async function hear(file) {
   try {
     samples = await decodeFile(file, chosen.rate);
   } catch (error) {
-    fail(error);
+    fail(started, error);
     return;
   }
   if (stream !== started) return;
@@ -81,7 +81,7 @@ async function hear(file) {
     await play(samples, chosen.rate, chosen.pace, {
       onSamples: (chunk) => {
         wave.feed(chunk, chosen.rate);
-        sendChunk(chunk);
+        sendChunk(started, chunk);
       },
       drained: () => started.recogniser.drained(),
       goesOn: () => started.recogniser.isOpen,
@@ -125,8 +125,8 @@ function stopper(started) {
   };
 }
 
-function sendChunk(samples) {
-  const { recogniser, clock, settings: { rate } } = stream;
+function sendChunk(started, samples) {
+  const { recogniser, clock, settings: { rate } } = started;
   recogniser.send(toPcm(samples));
   clock.sent((recogniser.sentSamples / rate) * 1000, performance.now());
   showFigures();
@@ -138,7 +138,7 @@ function ended(started, { expected, reason }) {
   wave.rest();
   transcript.abandonOpen();
   if (started.recogniser) {
-    transcriptMs += (started.recogniser.sentSamples / started.settings.rate) * 1000;
+    transcriptMs += Math.round((started.recogniser.sentSamples / started.settings.rate) * 1000);
   }
   showFigures(true);
   stream = null;
@@ -147,8 +147,9 @@ function ended(started, { expected, reason }) {
   if (reason) notice(reason);
 }
 
-function fail(error) {
+function fail(started, error) {
   if (!(error instanceof SourceError)) throw error;
+  if (stream !== started) return; // stopped while the browser asked for permission
   stream = null;
   showControls();
   say("idle", "Ready when you are");

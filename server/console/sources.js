@@ -2,6 +2,7 @@
 
 import { CHUNK_MS, UNREACHABLE, chunkSamples } from "./recogniser.js";
 
+const MOST_HZ = 48000; // that a server takes
 const LONGEST_FILE_BYTES = 512 * 1024 * 1024;
 
 export class SourceError extends Error {}
@@ -55,6 +56,12 @@ export class Microphone {
       input = this._context.createMediaStreamSource(this._stream);
     }
     this.rate = this._context.sampleRate;
+    if (this.rate > MOST_HZ) {
+      throw new SourceError(
+        `This microphone runs at ${this.rate / 1000} kHz, and 48 is the most that can be sent. `
+        + "Set it to 48 kHz in the system's settings, or use another browser.",
+      );
+    }
     try {
       await this._context.audioWorklet.addModule("/console/capture-worklet.js");
     } catch {
@@ -111,6 +118,7 @@ export async function play(samples, rate, pace, { onSamples, drained, goesOn }) 
     const dueIn = startedAt + number * CHUNK_MS - performance.now();
     if (pace === "spoken" && dueIn > 0) await new Promise((resolve) => setTimeout(resolve, dueIn));
     if (pace === "fast") await drained();
+    if (!goesOn()) return;
     onSamples(samples.subarray(begin, begin + size));
   }
 }

@@ -26,12 +26,13 @@ _WISHES: Final = (PARTIALS_OF_ENGINE, PARTIALS_RARE, PARTIALS_QUICK)
 class HostedStream:
     """A stream in its slot."""
 
-    __slots__ = ("_limit", "_position", "_told", "number", "slot")
+    __slots__ = ("_finals", "_limit", "_partials", "_told", "number", "slot")
 
     def __init__(self, number: int, slot: MeasuredSlot) -> None:
         self.number = number
         self.slot = slot
         self._limit = 0
+        self._finals = self._partials = 0
         self._told: tuple[int, int] | None = None
 
     def write(self, pcm: bytes) -> None:
@@ -73,7 +74,13 @@ class HostedStream:
     def take(self) -> Result | None:
         """The next result, if there is one."""
         record = self.slot.take()
-        return self._result(record) if record is not None else None
+        if record is None:
+            return None
+        if record.hypothesis.words:  # one without may be for nobody: only the session knows
+            self._finals += record.hypothesis.is_final
+            self._partials += not record.hypothesis.is_final
+            self.slot.sent(self._finals, self._partials)
+        return self._result(record)
 
     def _result(self, record: OutboxRecord) -> Result:
         resume, measured = record.resume, self.slot.measured

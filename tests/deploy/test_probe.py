@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -98,6 +99,17 @@ def test_idle_does_not_wait_for_ever(plain: ServerProcess) -> None:
             assert (ran.returncode, ran.stderr) == (0, "")
 
     asyncio.run(test())
+
+
+@pytest.mark.server
+def test_idle_may_have_to_last(plain: ServerProcess) -> None:
+    """Until a cluster has stopped sending streams. No proxy stands before the loopback."""
+    environment = variables(plain) | {"http_proxy": "http://127.0.0.1:1"}
+    options = ("--settle", "2", "--within", str(PATIENCE_S))
+    began_s = time.monotonic()
+    assert probe("idle", *options, environment=environment).returncode == 0
+    assert time.monotonic() - began_s >= 2
+    assert probe("ready", environment=environment).returncode == 0
 
 
 def test_nobody_there() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from gpu_worker import figures as counting
 from gpu_worker.figures import DecoderFigures, SecondPassFigures, WorkerFigures
+from gpu_worker.lane import Plan
 from shm import figures
 from shm.arrivals import Arrivals
 from shm.figures import Block, Distribution, Histogram
@@ -49,6 +50,10 @@ def timed(block: Block, figure: Histogram) -> tuple[int, float]:
     return found.count, pytest.approx(found.sum)
 
 
+def plan(stop: int, frames: int) -> Plan:
+    return Plan(0, 0, stop, ends=False, asks=False, frames=frames, first=True)
+
+
 def test_a_step_is_timed_with_its_windows(plane: Plane, clock: Clock) -> None:
     counted = WorkerFigures(plane, 0)
     for windows in (1, 3):
@@ -66,7 +71,7 @@ def test_a_full_chunk_is_timed_from_the_arrival_of_its_last_audio(
     arrivals.begin(0, clock.now_ns - 3_000_000_000)
     arrivals.note(0, 30, clock.now_ns - 2_000_000_000)
     arrivals.note(30, 60, clock.now_ns - 1_000_000_000)
-    counted.published(2, 40, SMALL.chunk_frames)
+    counted.published(2, plan(40, SMALL.chunk_frames), SMALL.chunk_frames)
     block = worker_block(plane)
     assert timed(block, figures.ARRIVED_TO_STEPPED) == (1, 1.0)
     assert block.read(figures.AUDIO_STEPPED) == [400_000]  # 4 frames of 100 ms
@@ -74,12 +79,19 @@ def test_a_full_chunk_is_timed_from_the_arrival_of_its_last_audio(
 
 def test_audio_that_waited_for_the_client_is_not_timed(plane: Plane, clock: Clock) -> None:
     counted = WorkerFigures(plane, 0)
-    counted.published(0, 40, SMALL.chunk_frames)  # nobody noted its arrival
+    counted.published(0, plan(40, SMALL.chunk_frames), SMALL.chunk_frames)  # nobody noted arrivals
     Arrivals(plane, 1).begin(0, 1)
-    counted.published(1, 5, SMALL.chunk_frames - 1)
+    counted.published(1, plan(5, SMALL.chunk_frames - 1), SMALL.chunk_frames - 1)
     block = worker_block(plane)
     assert timed(block, figures.ARRIVED_TO_STEPPED) == (0, 0.0)
     assert block.read(figures.AUDIO_STEPPED) == [700_000]
+
+
+def test_frames_behind_the_end_of_a_segment_are_not_counted(plane: Plane, clock: Clock) -> None:
+    """The next segment computes them again."""
+    counted = WorkerFigures(plane, 0)
+    counted.published(0, plan(40, SMALL.chunk_frames), 1)
+    assert worker_block(plane).read(figures.AUDIO_STEPPED) == [100_000]
 
 
 def test_a_search_is_timed_alone_and_with_its_wait(plane: Plane, clock: Clock) -> None:
@@ -97,8 +109,9 @@ def test_a_batch_of_the_second_pass_is_counted_unless_it_is_empty(
     plane: Plane, clock: Clock
 ) -> None:
     counted = SecondPassFigures(plane, 0)
-    with counted.hearing([]):
-        clock.now_ns += 1_000_000_000
+    for nothing in ([], [np.zeros(0, np.int16)]):
+        with counted.hearing(nothing):
+            clock.now_ns += 1_000_000_000
     with counted.hearing([np.zeros(100, np.int16), np.zeros(50, np.int16)]):
         clock.now_ns += 200_000_000
     block = Block(plane, "second pass", plane.layout.second_pass_process(0))

@@ -40,6 +40,7 @@ class FakeSlot:
         self.slot = slot
         self.history: list[int | str] = []
         self.unanswered = 0
+        self.told_sent = (0, 0)
         self._ring_samples = ring_samples
         self._mark_records = marks
         self._held_samples = 0
@@ -64,6 +65,9 @@ class FakeSlot:
         assert self.free_marks > 0, "marks are never dropped"
         self.unanswered += 1
         self.history.append(MARK)
+
+    def sent(self, finals: int, partials: int) -> None:
+        self.told_sent = (finals, partials)
 
     def take(self) -> OutboxRecord | None:
         return self._results.popleft() if self._results else None

@@ -245,6 +245,7 @@ def test_results_are_sent_in_order_as_they_are() -> None:
         ("hello world", True),
     ]
     assert [word["start"] for word in messages[-1]["words"]] == [0, 100]
+    assert (session.finals, session.partials) == (1, 2)
 
 
 def test_nothing_is_sent_for_silence() -> None:
@@ -253,6 +254,7 @@ def test_nothing_is_sent_for_silence() -> None:
     slot.partial("")
     slot.endpoint("")
     assert kinds(session) == []
+    assert (session.finals, session.partials) == (0, 0)
 
 
 def test_every_done_is_answered_also_without_words() -> None:
@@ -287,6 +289,7 @@ def test_an_end_waits_for_all_that_is_outstanding(last: str, sent: list[str]) ->
         slot.answer(text)
         answered += kinds(session)
     assert answered == sent
+    assert session.finals == len(sent)
     assert session.finished
     assert session.closing is not None
     assert (session.closing.code, session.closing.notice) == (NORMAL_CLOSURE, None)

@@ -218,6 +218,24 @@ def test_an_utterance_that_goes_on_is_asked_about_anew(slot: AskingSlot) -> None
     assert texts(slot.results()) == ["ab cb."]
 
 
+def test_what_was_asked_ahead_is_taken_back_when_speech_goes_on(slot: AskingSlot) -> None:
+    slot.emit("ab c")
+    slot.results()
+    slot.worker.pauses(0, 8)
+    slot.results()
+    assert slot.question == Question(1, 0, 8, Purpose.AHEAD)
+    slot.emit("d", first=4)
+    for _ in range(2):  # the hint of the pause still stands
+        slot.results()
+        taken_back = slot.question
+        assert taken_back is not None
+        assert taken_back.number == 2
+        assert taken_back.start == taken_back.stop
+    slot.worker.pauses(0, 11)
+    slot.results()
+    assert slot.question == Question(3, 0, 11, Purpose.AHEAD)
+
+
 def test_a_pause_is_asked_about_once_and_not_before_anything_was_spoken(slot: AskingSlot) -> None:
     slot.worker.pauses(0, 8)
     slot.emit("____")
@@ -243,9 +261,9 @@ def test_a_pause_is_asked_about_again_after_a_partial(slot: AskingSlot) -> None:
     slot.worker.pauses(0, 70)
     slot.results()
     assert slot.question == Question(1, 0, 70, Purpose.AHEAD)
-    slot.emit("ab cd___", first=32)
+    slot.emit("ab cd___", first=32, heard=70)
     slot.results()
-    assert slot.hears("abcd" * 8 + "ab cd") == Question(2, 0, 80, Purpose.PARTIAL)
+    assert slot.hears("abcd" * 8 + "ab cd") == Question(2, 0, 70, Purpose.PARTIAL)
     slot.results()
     assert slot.question == Question(3, 0, 70, Purpose.AHEAD)
 

@@ -63,6 +63,26 @@ def test_the_final_of_what_was_asked_ahead_asks_nothing(room: Room) -> None:
     assert room.open() == Question(1, 0, 9, Purpose.FINAL)
 
 
+def test_what_an_utterance_has_outlasted_is_taken_back_and_not_asked_again(room: Room) -> None:
+    room.questions.ask_ahead(0, 9)
+    room.questions.outlast(9)
+    assert room.open() == Question(1, 0, 9, Purpose.AHEAD)
+    room.questions.outlast(10)
+    taken_back = room.open()
+    assert taken_back.start == taken_back.stop
+    room.questions.ask_ahead(0, 9)
+    assert room.open() == taken_back
+    room.questions.ask_ahead(0, 12)
+    assert room.open() == Question(3, 0, 12, Purpose.AHEAD)
+
+
+def test_what_was_answered_need_not_be_taken_back(room: Room) -> None:
+    room.questions.ask_ahead(0, 9)
+    room.second_pass.answer(room.open(), [])
+    room.questions.outlast(10)
+    assert room.second_pass.question() is None
+
+
 @pytest.mark.parametrize("asked", [(0, 10), (1, 9)])
 def test_any_other_range_is_asked_anew(room: Room, asked: tuple[int, int]) -> None:
     room.questions.ask_ahead(0, 9)
