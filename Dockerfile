@@ -20,7 +20,7 @@ RUN apt-get update \
         /var/log/apt /var/log/dpkg.log /var/log/alternatives.log
 RUN useradd --no-log-init --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin engine
 
-# Compiler and make are for KenLM, which has no wheels. pip stays out of the environment that it fills.
+# Compiler and make are for KenLM, which has no wheels, and for the beam search. pip stays out of the environment that it fills.
 FROM base AS dependencies
 ARG VARIANT
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -46,7 +46,7 @@ RUN python3 requirements.py pyproject.toml > requirements.txt \
 
 # The code without the models' weights: those are a layer of their own below.
 FROM dependencies AS engine
-COPY LICENSE NOTICE README.md ./
+COPY LICENSE NOTICE README.md setup.py ./
 COPY models/__init__.py models/spec.py models/
 COPY shm shm
 COPY spoken_form spoken_form

@@ -6,6 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip --disable-pip-version-check -q
 ARGS   ?=
+NATIVE := gpu_worker/decoding/native
 GPU    := $(if $(shell command -v nvidia-smi),[gpu])
 
 .PHONY: serve test lint check install install-dev format bench bench-gpu eval clean help
@@ -22,6 +23,7 @@ test: install-dev ## run every test
 lint: install-dev ## format, lint, types, import layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/clang-format --dry-run --Werror $(NATIVE)/*
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
@@ -31,6 +33,7 @@ check: lint      ## lint and the fast tests: three to four minutes
 format: install-dev ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(BIN)/clang-format -i $(NATIVE)/*
 
 install: $(VENV)/.installed
 install-dev: $(VENV)/.installed-dev
@@ -40,9 +43,10 @@ $(VENV)/bin/pip:
 	  { echo "Python 3.11 or 3.12 is needed and none was found: install one, or make PYTHON=/path/to/it" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/pip
+# The compiled sources too: what was built of older ones does not fit the code.
+$(VENV)/.installed: pyproject.toml setup.py constraints.txt $(wildcard $(NATIVE)/*) | $(VENV)/bin/pip
 	@command -v c++ >/dev/null || command -v g++ >/dev/null || \
-	  { echo "kenlm is compiled during set-up and needs a C++ compiler: apt-get install g++ python3-dev" >&2; exit 2; }
+	  { echo "kenlm and the beam search are compiled during set-up and need a C++ compiler: apt-get install g++ python3-dev" >&2; exit 2; }
 	$(PIP) install -c constraints.txt -e '.$(GPU)'
 	@touch $@
 

@@ -11,13 +11,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush
-from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from gpu_worker.decoding.hypothesis import ScoredText
-from gpu_worker.decoding.sentences import EMPTY, Sentences
+
+EMPTY: Final = 0  # the sentence without words
+Dropped: TypeAlias = tuple[int, int, float]
+"""The sentence that was kept, the one that gave way to it, and how far behind that was."""
+
+
+class SentenceTree(Protocol):
+    """Sequences of words by number: those of a `_native.PrefixBeams`."""
+
+    def parent(self, sentence: int) -> int: ...
+    def last_word(self, sentence: int) -> str: ...
+    def words(self, sentence: int) -> list[str]: ...
+    def score(self, sentence: int) -> float: ...
 
 
 class Ended(NamedTuple):
@@ -41,63 +50,51 @@ class _Candidate(NamedTuple):
     language_score: float
 
 
-class Alternatives:
-    """Who was dropped for whom within a segment."""
+def best_texts(
+    ends: Iterable[Ended], dropped: Iterable[Dropped], sentences: SentenceTree, count: int
+) -> tuple[ScoredText, ...]:
+    """Up to `count` distinct texts, best first: the ends, and what else could stand in them.
 
-    def __init__(self) -> None:
-        self._behind: dict[int, dict[int, float]] = {}
+    What was brought back scores as far behind as it was when it was dropped.
+    """
+    losers: dict[int, list[tuple[int, float]]] = {}
+    for winner, loser, behind in dropped:
+        losers.setdefault(winner, []).append((loser, behind))
+    heap = [
+        _Candidate(-end.total(), serial, end.sentence, (), end.language_score)
+        for serial, end in enumerate(ends)
+    ]
+    heapify(heap)
+    found: dict[str, ScoredText] = {}
+    serial = len(heap)
+    while heap and len(found) < count:
+        candidate = heappop(heap)
+        text = " ".join((*sentences.words(candidate.sentence), *candidate.rest))
+        if text in found:
+            continue
+        acoustic = -candidate.cost - candidate.language_score
+        found[text] = ScoredText(text, acoustic, candidate.language_score)
+        for other in _replaced(candidate, losers, sentences):
+            heappush(heap, other._replace(serial=serial))
+            serial += 1
+    return tuple(found.values())
 
-    def clear(self) -> None:
-        """Forget all."""
-        self._behind.clear()
 
-    def dropped(
-        self, kept: NDArray[np.int64], lost: NDArray[np.int64], behind: NDArray[np.float64]
-    ) -> None:
-        """Note that each sentence of `lost` gave way to the one of `kept`, this far `behind`."""
-        for winner, loser, cost in zip(kept.tolist(), lost.tolist(), behind.tolist(), strict=True):
-            losers = self._behind.setdefault(winner, {})
-            losers[loser] = min(cost, losers.get(loser, cost))
-
-    def best(
-        self, ends: Iterable[Ended], sentences: Sentences, count: int
-    ) -> tuple[ScoredText, ...]:
-        """Up to `count` distinct texts, best first: the ends, and what else could stand in them.
-
-        What was brought back scores as far behind as it was when it was dropped.
-        """
-        heap = [
-            _Candidate(-end.total(), serial, end.sentence, (), end.language_score)
-            for serial, end in enumerate(ends)
-        ]
-        heapify(heap)
-        found: dict[str, ScoredText] = {}
-        serial = len(heap)
-        while heap and len(found) < count:
-            candidate = heappop(heap)
-            text = " ".join((*sentences.words(candidate.sentence), *candidate.rest))
-            if text in found:
-                continue
-            acoustic = -candidate.cost - candidate.language_score
-            found[text] = ScoredText(text, acoustic, candidate.language_score)
-            for other in self._replaced(candidate, sentences):
-                heappush(heap, other._replace(serial=serial))
-                serial += 1
-        return tuple(found.values())
-
-    def _replaced(self, candidate: _Candidate, sentences: Sentences) -> Iterator[_Candidate]:
-        """The candidate with its beginning, up to any word, replaced by one that was dropped."""
-        winner, rest = candidate.sentence, candidate.rest
-        while True:
-            for loser, behind in self._behind.get(winner, {}).items():
-                gained = sentences.score(loser) - sentences.score(winner)
-                yield candidate._replace(
-                    cost=candidate.cost + behind,
-                    sentence=loser,
-                    rest=rest,
-                    language_score=candidate.language_score + gained,
-                )
-            if winner == EMPTY:
-                return
-            winner, word = sentences.without_last(winner)
-            rest = (word, *rest)
+def _replaced(
+    candidate: _Candidate, losers: dict[int, list[tuple[int, float]]], sentences: SentenceTree
+) -> Iterator[_Candidate]:
+    """The candidate with its beginning, up to any word, replaced by one that was dropped."""
+    winner, rest = candidate.sentence, candidate.rest
+    while True:
+        for loser, behind in losers.get(winner, ()):
+            gained = sentences.score(loser) - sentences.score(winner)
+            yield candidate._replace(
+                cost=candidate.cost + behind,
+                sentence=loser,
+                rest=rest,
+                language_score=candidate.language_score + gained,
+            )
+        if winner == EMPTY:
+            return
+        rest = (sentences.last_word(winner), *rest)
+        winner = sentences.parent(winner)

@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import kenlm
-import numpy as np
-from numpy.typing import NDArray
 
-from gpu_worker.decoding.lexicon import Lexicon
-from gpu_worker.decoding.spelling_hash import Hashes
+from gpu_worker.decoding._native import Lexicon
+from gpu_worker.decoding.spelling_hash import prefix_hashes
 from gpu_worker.decoding.unigrams import (
     WORDS_FILE,
     LanguageModelError,
@@ -32,7 +30,8 @@ KenlmState: TypeAlias = Any  # kenlm ships no types; cannot be pickled, lives wi
 # pyctcdecode 0.5.0's defaults (constants.py); fixed here because nobody tunes them.
 UNKNOWN_SCORE: Final = -10.0
 USUAL_WORD_LENGTH: Final = 6
-_LN_10: Final = 1.0 / math.log10(math.e)
+LN_10: Final = 1.0 / math.log10(math.e)
+"""What a log10 is multiplied with for the natural logarithm, as pyctcdecode computes it."""
 
 
 class LanguageModel:
@@ -45,7 +44,7 @@ class LanguageModel:
         self.alpha = alpha
         self.beta = beta
         self.words = frozenset(word for word in words if word in kenlm_model)
-        self._lexicon = Lexicon(sorted(self.words)) if self.words else None
+        self.lexicon = Lexicon(prefix_hashes(sorted(self.words))) if self.words else None
 
     @classmethod
     def load(
@@ -102,23 +101,11 @@ class LanguageModel:
 
     def log_prob(self, text: str) -> float:
         """A whole sentence's natural log-probability, unknown words as KenLM scores them."""
-        return float(self.kenlm_model.score(text)) * _LN_10
+        return float(self.kenlm_model.score(text)) * LN_10
 
     def weighted(self, log10: float) -> float:
         """What a word of that score adds to a beam."""
-        return self.alpha * log10 * _LN_10 + self.beta
-
-    def unfinished(self, parts: Hashes, lengths: NDArray[np.int32]) -> NDArray[np.float64]:
-        """What unfinished words add to their beams: nothing if some known word begins so.
-
-        `parts` are spelling hashes, `lengths` counts of characters; 0 is no unfinished word.
-        Without known words every beginning counts as unknown, as in pyctcdecode.
-        """
-        unknown = lengths > 0
-        if self._lexicon is not None:
-            unknown &= ~self._lexicon.holds(parts)
-        penalty = np.minimum(UNKNOWN_SCORE * lengths / USUAL_WORD_LENGTH, UNKNOWN_SCORE)
-        return np.where(unknown, penalty, 0.0)
+        return self.alpha * log10 * LN_10 + self.beta
 
 
 def _quiet() -> Any:

@@ -15,9 +15,8 @@ from gpu_worker.decoding.confidence import UNCALIBRATED, Calibration, language_l
 from gpu_worker.decoding.hypothesis import FrameHypothesis, ScoredText
 from gpu_worker.decoding.language_model import LanguageModel
 from gpu_worker.decoding.log_probs import renormalised
-from gpu_worker.decoding.token_paths import Timing
 from gpu_worker.decoding.vocabulary import Vocabulary
-from gpu_worker.decoding.word_times import hypothesis
+from gpu_worker.decoding.word_times import Timing, hypothesis
 
 
 class ReferenceSearch:

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 Hashes = NDArray[np.uint64]
 
 _BASE: Final = np.uint64(0x9E3779B97F4A7C15)
-_OWNER: Final = np.uint64(0xC2B2AE3D27D4EB4F)
 
 
 def scattered(numbers: NDArray[Any]) -> Hashes:
@@ -29,11 +28,6 @@ def scattered(numbers: NDArray[Any]) -> Hashes:
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
-
-
-def beam_keys(owners: NDArray[np.int64], parts: Hashes, token_codes: Hashes) -> Hashes:
-    """One hash for each beam: an owner's number, a spelling and a token."""
-    return owners.view(np.uint64) * _OWNER + parts + token_codes
 
 
 def spelling_hashes(spellings: Sequence[str]) -> Hashes:

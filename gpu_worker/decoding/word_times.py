@@ -10,16 +10,25 @@ follow, so what comes later moves no word.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from gpu_worker.decoding.confidence import Calibration, Evidence, overall
 from gpu_worker.decoding.hypothesis import FrameHypothesis, FrameWord
-from gpu_worker.decoding.token_paths import Timing
 
 START_LEAD_FRAMES: Final = 1
 """A word begins this long before its first token's first frame."""
 LEAST_PAUSE_FRAMES: Final = 3
 """What is shorter between two words is no pause: the later word begins where the first ends."""
+
+
+class Timing(NamedTuple):
+    """When a word was emitted, and its tokens' log-probabilities: their sum and the lowest."""
+
+    start_frame: int
+    end_frame: int
+    log_prob: float
+    min_log_prob: float
+    tokens: int
 
 
 def hypothesis(

@@ -1,43 +1,56 @@
 from __future__ import annotations
 
-from pathlib import Path
-
-import numpy as np
 import pytest
 
-from gpu_worker.decoding import LanguageModel
-from gpu_worker.decoding.alternatives import Alternatives, Ended
-from gpu_worker.decoding.sentences import EMPTY, Sentences
-from tests.gpu_worker.decoding.test_sentences import extend
+from gpu_worker.decoding.alternatives import EMPTY, Ended, best_texts
 
 
-def dropped(alternatives: Alternatives, winner: int, loser: int, behind: float) -> None:
-    alternatives.dropped(np.array([winner]), np.array([loser]), np.array([behind]))
+class Tree:
+    """A made-up `SentenceTree`: sentences are numbered as they are asked for."""
+
+    def __init__(self, scores: dict[str, float] | None = None) -> None:
+        self._texts = [""]
+        self._scores = scores or {}
+
+    def number(self, text: str) -> int:
+        if text not in self._texts:
+            self.number(" ".join(text.split()[:-1]))
+            self._texts.append(text)
+        return self._texts.index(text)
+
+    def parent(self, sentence: int) -> int:
+        return self.number(" ".join(self.words(sentence)[:-1]))
+
+    def last_word(self, sentence: int) -> str:
+        return self.words(sentence)[-1]
+
+    def words(self, sentence: int) -> list[str]:
+        return self._texts[sentence].split()
+
+    def score(self, sentence: int) -> float:
+        return self._scores.get(self._texts[sentence], 0.0)
 
 
 def test_a_dropped_beginning_comes_back_with_what_followed() -> None:
-    sentences, alternatives = Sentences(None), Alternatives()
-    ab, cb, end = (extend(sentences, *words.split()) for words in ("a b", "c b", "a b d"))
-    other = extend(sentences, "a", "b", "e")
-    dropped(alternatives, ab, cb, 3.0)
-    dropped(alternatives, ab, cb, 2.0)
-    found = alternatives.best([Ended(end, -10.0, 0.0), Ended(other, -11.0, 0.0)], sentences, 9)
+    tree = Tree()
+    ends = [Ended(tree.number("a b d"), -10.0, 0.0), Ended(tree.number("a b e"), -11.0, 0.0)]
+    dropped = [(tree.number("a b"), tree.number("c b"), 2.0)]
+    found = best_texts(ends, dropped, tree, 9)
     assert [(text.text, text.total) for text in found] == [
         ("a b d", -10.0),
         ("a b e", -11.0),
         ("c b d", -12.0),
         ("c b e", -13.0),
     ]
-    assert alternatives.best([Ended(end, -10.0, 0.0)], sentences, 1)[0].text == "a b d"
+    assert [text.text for text in best_texts(ends[:1], dropped, tree, 1)] == ["a b d"]
 
 
 def test_what_was_dropped_for_what_was_dropped_comes_back_too() -> None:
-    sentences, alternatives = Sentences(None), Alternatives()
-    first, second, third = (extend(sentences, word, "z") for word in "abc")
-    dropped(alternatives, first, second, 1.0)
-    dropped(alternatives, second, third, 1.0)
-    dropped(alternatives, third, first, 0.0)  # round in a circle: nothing is found twice
-    found = alternatives.best([Ended(first, -1.0, 0.0)], sentences, 9)
+    tree = Tree()
+    first, second, third = (tree.number(f"{word} z") for word in "abc")
+    dropped = [(first, second, 1.0), (second, third, 1.0)]
+    dropped.append((third, first, 0.0))  # round in a circle: nothing is found twice
+    found = best_texts([Ended(first, -1.0, 0.0)], dropped, tree, 9)
     assert [(text.text, text.total) for text in found] == [
         ("a z", -1.0),
         ("b z", -2.0),
@@ -45,26 +58,14 @@ def test_what_was_dropped_for_what_was_dropped_comes_back_too() -> None:
     ]
 
 
-def test_the_language_model_s_part_is_the_texts_own(arpa: Path) -> None:
-    sentences, alternatives = Sentences(LanguageModel.load(arpa, 0.5, 1.5)), Alternatives()
-    cat_sat, does_sat = (extend(sentences, word, "sat") for word in ("cat", "does"))
-    dropped(alternatives, cat_sat, does_sat, 4.0)
-    best, other = alternatives.best(
-        [Ended(cat_sat, -5.0, sentences.ended_score(cat_sat))], sentences, 2
-    )
+def test_the_language_model_s_part_is_the_texts_own() -> None:
+    tree = Tree({"cat sat": -3.0, "does sat": -5.0})
+    cat_sat, does_sat = tree.number("cat sat"), tree.number("does sat")
+    best, other = best_texts([Ended(cat_sat, -5.0, -3.5)], [(cat_sat, does_sat, 4.0)], tree, 2)
     assert other.text == "does sat"
-    assert other.language_score == pytest.approx(sentences.ended_score(does_sat))
+    assert other.language_score == pytest.approx(-3.5 - 2.0)
     assert other.total == pytest.approx(best.total - 4.0)
 
 
-def test_clear_forgets_all() -> None:
-    sentences, alternatives = Sentences(None), Alternatives()
-    a, b = extend(sentences, "a"), extend(sentences, "b")
-    dropped(alternatives, a, b, 1.0)
-    assert len(alternatives.best([Ended(a, -1.0, 0.0)], sentences, 5)) == 2
-    alternatives.clear()
-    assert len(alternatives.best([Ended(a, -1.0, 0.0)], sentences, 5)) == 1
-
-
 def test_no_words() -> None:
-    assert Alternatives().best([Ended(EMPTY, -1.0, 0.0)], Sentences(None), 5)[0].text == ""
+    assert best_texts([Ended(EMPTY, -1.0, 0.0)], [], Tree(), 5)[0].text == ""

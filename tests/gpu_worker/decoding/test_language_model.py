@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 from pyctcdecode.language_model import LanguageModel as Theirs
 
 from gpu_worker.decoding import LanguageModel, LanguageModelError
 from gpu_worker.decoding.spelling_hash import spelling_hashes
+from gpu_worker.decoding.word_scores import WordScores
 from models import BUNDLED_MODEL
 
 BINARY = BUNDLED_MODEL / "lm.bin"
@@ -43,14 +43,14 @@ def test_words_score_as_in_pyctcdecode(pair: tuple[LanguageModel, Theirs]) -> No
 def test_unfinished_words_score_as_in_pyctcdecode(pair: tuple[LanguageModel, Theirs]) -> None:
     ours, theirs = pair
     parts = [word[:end] for word in SENTENCE for end in range(1, len(word) + 1)]
-    lengths = np.array([len(part) for part in parts], np.int32)
-    scores = ours.unfinished(spelling_hashes(parts), lengths)
-    assert scores.tolist() == [theirs.score_partial_token(part) for part in parts]
-    assert 0 < np.count_nonzero(scores) <= len(parts)
-
-
-def test_no_unfinished_word_costs_nothing(pair: tuple[LanguageModel, Theirs]) -> None:
-    assert pair[0].unfinished(np.zeros(1, np.uint64), np.zeros(1, np.int32)).tolist() == [0.0]
+    added = WordScores(ours).for_search()
+    scores = [
+        added.unfinished(int(spelling), len(part))
+        for part, spelling in zip(parts, spelling_hashes(parts), strict=True)
+    ]
+    assert scores == [theirs.score_partial_token(part) for part in parts]
+    assert any(scores)
+    assert added.unfinished(0, 0) == 0.0
 
 
 def test_words_that_the_model_does_not_know_are_dropped(arpa: Path, tmp_path: Path) -> None:

@@ -5,8 +5,7 @@ import math
 import pytest
 
 from gpu_worker.decoding.confidence import STAGES, UNCALIBRATED, Calibration
-from gpu_worker.decoding.token_paths import Timing
-from gpu_worker.decoding.word_times import hypothesis, spoken_frames
+from gpu_worker.decoding.word_times import Timing, hypothesis, spoken_frames
 
 WORDS = [
     ("ab", Timing(1, 4, math.log(0.9) + math.log(0.4), math.log(0.4), 2)),
