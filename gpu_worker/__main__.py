@@ -5,12 +5,11 @@ from __future__ import annotations
 import gc
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import torch
 
 from gpu_worker.acoustic.load import load_model
-from gpu_worker.device import DeviceError, choose_device
+from gpu_worker.device import DeviceError, choose_device, windows_at_a_time
 from gpu_worker.endpointing import (
     NOTHING_SPOKEN_MS,
     TRAILING_SILENCE_MS,
@@ -25,10 +24,6 @@ from shm.child import ROUND_TIMEOUT_MS, Child, run_child
 from shm.process_line import ProcessLine
 from shm.worker_slot import WorkerSlot
 
-CUDA_BATCH: Final = 16
-CPU_BATCH: Final = 4
-"""On a CPU a batch costs nearly as much per window as a window alone, and makes others wait."""
-
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
@@ -38,6 +33,7 @@ class WorkerSettings:
     device: str
     trailing_silence_ms: int = TRAILING_SILENCE_MS
     nothing_spoken_ms: int = NOTHING_SPOKEN_MS
+    second_pass: bool = False
 
 
 def main(child: Child) -> None:
@@ -64,7 +60,7 @@ def _build(child: Child, settings: WorkerSettings, device: torch.device) -> Work
     spec = ModelSpec.load(Path(settings.model))
     geometry = child.plane.geometry
     mine = range(child.index, geometry.slots, geometry.workers)
-    batch = min(CUDA_BATCH if device.type == "cuda" else CPU_BATCH, len(mine))
+    batch = min(windows_at_a_time(device, beside=settings.second_pass), len(mine))
     stepper = make_stepper(load_model(spec, device), spec, batch, device)
     slots = [WorkerSlot(child.plane, child.bells, slot) for slot in mine]
     times = EndpointTimes(settings.trailing_silence_ms, settings.nothing_spoken_ms)

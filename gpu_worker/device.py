@@ -7,10 +7,8 @@ from typing import Final
 
 import torch
 
-MAX_CPU_THREADS: Final = 8
-CORES_FOR_OTHERS: Final = 1
-"""Beam search and frontends run beside the model. A thread of a parallel region that has to wait
-for a core makes all others wait with it: one thread too many costs far more than one too few."""
+CUDA_BATCH: Final = 16
+MAX_CPU_WINDOWS: Final = 8
 
 
 class DeviceError(Exception):
@@ -27,8 +25,7 @@ def choose_device(name: str, worker: int) -> torch.device:
         DeviceError: no such device on this machine.
     """
     if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
-        cores = len(os.sched_getaffinity(0)) - CORES_FOR_OTHERS
-        torch.set_num_threads(max(1, min(cores, MAX_CPU_THREADS)))
+        torch.set_num_threads(1)  # a thread for each window instead: see `stepper`
         return torch.device("cpu")
     try:
         device = torch.device(f"cuda:{worker}" if name in {"auto", "cuda"} else name)
@@ -42,3 +39,15 @@ def choose_device(name: str, worker: int) -> torch.device:
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     return device
+
+
+def windows_at_a_time(device: torch.device, *, beside: bool) -> int:
+    """How many windows one step is for: as many as the CPU has cores.
+
+    ``beside`` says that a second pass runs beside the worker: it needs a core for itself, or finals
+    wait for it.
+    """
+    if device.type == "cuda":
+        return CUDA_BATCH
+    cores = len(os.sched_getaffinity(0)) - (1 if beside else 0)
+    return max(1, min(cores, MAX_CPU_WINDOWS))

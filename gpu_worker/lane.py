@@ -43,7 +43,7 @@ class Plan:
     ``window_start`` is where the model's window begins, ``start`` and ``stop`` bound the audio to
     copy into it; the rest is silence. ``ends`` says that the segment's audio ends at ``stop``,
     ``asks`` that it may. ``frames`` of the chunk's emissions are real; with none there is nothing
-    to compute.
+    to compute. A step ``hurries`` where a client has said `done` and a final is near.
     """
 
     window_start: int
@@ -53,6 +53,7 @@ class Plan:
     asks: bool
     frames: int
     first: bool
+    hurries: bool
 
 
 class Lane:
@@ -151,6 +152,8 @@ class Lane:
             asks=asks,
             frames=frames,
             first=self._frame == 0,
+            hurries=mark_sample is not None
+            and mark_sample < self._needed + self._spec.chunk_samples,
         )
 
     def complete(self, plan: Plan, log_probs: NDArray[np.float32]) -> Emission | None:

@@ -2,12 +2,15 @@
 
 On a CUDA device the step is one graph of a fixed batch shape, captured at start-up: no allocation,
 no launch overhead, and the same kernels at the same shapes whether a stream is alone or in company,
-so its numbers do not depend on its neighbours. On the CPU the same model runs eagerly over as many
-rows as are in use. Buffers are allocated once.
+so its numbers do not depend on its neighbours. On the CPU the same model runs eagerly, each window
+by itself and as many at a time as there are cores: nothing is gained there by batching, whose
+threads wait for each other, and so numbers do not depend on neighbours either. Buffers are
+allocated once.
 """
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol
 
 import numpy as np
@@ -72,7 +75,7 @@ class _Staging:
 
 
 class EagerStepper:
-    """The model as it is written, over the rows in use. For the CPU, and to check the graph."""
+    """The model as it is written, over the rows in use: what the others are checked against."""
 
     def __init__(self, model: AcousticModel, spec: ModelSpec, batch: int, device: torch.device):
         self.batch = batch
@@ -90,6 +93,34 @@ class EagerStepper:
         inputs = (tensor[:items].to(self._device) for tensor in self._staging.inputs)
         log_probs: NDArray[np.float32] = self._model.step(*inputs).cpu().numpy()
         return log_probs
+
+
+class ThreadedStepper:
+    """The model on the CPU: a thread for each item of the batch, and one core for each thread."""
+
+    def __init__(self, model: AcousticModel, spec: ModelSpec, batch: int):
+        self.batch = batch
+        self._model = model
+        self._staging = _Staging(spec, batch, pinned=False)
+        self.stage = self._staging.stage
+        self.bound = self._staging.bound
+        self._log_probs = np.empty((batch, spec.chunk_frames, len(spec.vocabulary)), np.float32)
+        self._threads = ThreadPoolExecutor(
+            batch, "step", initializer=torch.set_num_threads, initargs=(1,)
+        )
+        self.run(batch)
+
+    def run(self, items: int) -> NDArray[np.float32]:
+        """See `Stepper.run`."""
+        for _ in self._threads.map(self._run_item, range(items)):
+            pass  # an item's error is raised here
+        log_probs: NDArray[np.float32] = self._log_probs[:items]
+        return log_probs
+
+    @torch.inference_mode()
+    def _run_item(self, item: int) -> None:
+        inputs = (tensor[item : item + 1] for tensor in self._staging.inputs)
+        self._log_probs[item] = self._model.step(*inputs)[0].numpy()
 
 
 class GraphStepper:
@@ -132,7 +163,7 @@ class GraphStepper:
 def make_stepper(
     model: AcousticModel, spec: ModelSpec, batch: int, device: torch.device
 ) -> Stepper:
-    """The stepper for a device: graphs on CUDA, eager elsewhere."""
+    """The stepper for a device: graphs on CUDA, threads on the CPU."""
     if device.type == "cuda":
         return GraphStepper(model, spec, batch, device)
-    return EagerStepper(model, spec, batch, device)
+    return ThreadedStepper(model, spec, batch)

@@ -55,7 +55,8 @@ class Worker:
         """Does what can be done now; returns whether there may be more at once."""
         self._follow_sessions()
         plans = self._plan()
-        batch = self._order.choose(plans, self._stepper.batch)
+        hurried = {slot for slot, plan in plans.items() if plan.hurries}
+        batch = self._order.choose(plans, self._stepper.batch, hurried)
         self._publish(self._step(self._stage(batch, plans)))
         return bool(plans)
 

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_worker.batching import RoundRobin
+from gpu_worker.batching import HEAD_START, RoundRobin
 
 SLOTS = range(5)
 rounds = st.lists(
@@ -56,3 +56,20 @@ def test_who_waited_longest_goes_first() -> None:
 
 def test_nobody_ready_is_nobody_chosen() -> None:
     assert RoundRobin(SLOTS).choose([], 4) == []
+
+
+def test_a_lane_in_a_hurry_goes_first() -> None:
+    order = RoundRobin(SLOTS)
+    for slot in (3, 0, 1, 2, 4):
+        order.choose({slot}, 1)
+    assert order.choose({0, 2, 4}, 2, {4}) == [4, 0]
+
+
+def test_lanes_in_a_hurry_all_the_time_keep_nobody_waiting_for_long() -> None:
+    order = RoundRobin(SLOTS)
+    order.choose({0}, 1)
+    waited = 0
+    while order.choose(SLOTS, 1, {1, 2, 3, 4}) != [0]:
+        waited += 1
+        assert waited <= HEAD_START + len(SLOTS)
+    assert waited

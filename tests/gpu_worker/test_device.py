@@ -6,8 +6,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from gpu_worker import device
-from gpu_worker.device import DeviceError, choose_device
+from gpu_worker.device import CUDA_BATCH, DeviceError, choose_device, windows_at_a_time
 
 
 @pytest.fixture(autouse=True)
@@ -87,10 +86,18 @@ def test_a_gpu_computes_in_full_float32() -> None:
     assert not torch.backends.cudnn.allow_tf32
 
 
-@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (6, 5), (64, 8)])
-def test_on_a_cpu_a_core_is_left_to_the_others(
-    monkeypatch: pytest.MonkeyPatch, cores: int, threads: int
+@pytest.mark.parametrize(
+    ("cores", "beside", "windows"),
+    [(1, False, 1), (1, True, 1), (2, False, 2), (2, True, 1), (6, True, 5), (64, True, 8)],
+)
+def test_a_cpu_steps_a_window_on_each_core_that_is_free(
+    monkeypatch: pytest.MonkeyPatch, cores: int, beside: bool, windows: int
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)))
-    choose_device("cpu", 0)
-    assert torch.get_num_threads() == threads <= device.MAX_CPU_THREADS
+    cpu = choose_device("cpu", 0)
+    assert torch.get_num_threads() == 1, "a window has one core, not a part of several"
+    assert windows_at_a_time(cpu, beside=beside) == windows
+
+
+def test_a_gpu_steps_a_batch() -> None:
+    assert windows_at_a_time(torch.device("cuda:0"), beside=True) == CUDA_BATCH

@@ -51,7 +51,7 @@ def timed(block: Block, figure: Histogram) -> tuple[int, float]:
 
 
 def plan(stop: int, frames: int) -> Plan:
-    return Plan(0, 0, stop, ends=False, asks=False, frames=frames, first=True)
+    return Plan(0, 0, stop, ends=False, asks=False, frames=frames, first=True, hurries=False)
 
 
 def test_a_step_is_timed_with_its_windows(plane: Plane, clock: Clock) -> None:

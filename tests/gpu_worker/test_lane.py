@@ -333,6 +333,22 @@ def test_an_emission_carries_the_sessions_epoch_and_segment() -> None:
     assert not emission.has_speech
 
 
+def test_a_step_hurries_where_the_mark_that_is_waited_for_is_near() -> None:
+    chunk, needed = CONTEXT.chunk_samples, CONTEXT.chunk_samples + CONTEXT.right_samples
+    head = 10 * needed
+    for mark, hurries in (
+        (None, False),
+        (5 * needed, False),
+        (needed + chunk, False),
+        (needed + chunk - 1, True),
+        (needed - 1, True),
+        (1, True),
+    ):
+        plan = Lane(CONTEXT, CHUNKS_ALONE, 1, START).plan(head, mark)
+        assert plan is not None
+        assert plan.hurries is hurries, mark
+
+
 def decisions(text: str, rules: EndpointRules, spec: ModelSpec = TINY) -> list[tuple[int, int]]:
     """(next sample, decided at) of every endpoint in ``text``, with no mark in sight."""
     worker = Worker(spec, spoken(text), rules=rules)

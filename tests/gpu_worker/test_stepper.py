@@ -5,7 +5,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from gpu_worker.stepper import PADDING_ROW, EagerStepper, Stepper, _Staging, make_stepper
+from gpu_worker.stepper import (
+    PADDING_ROW,
+    EagerStepper,
+    Stepper,
+    ThreadedStepper,
+    _Staging,
+    make_stepper,
+)
 from tests.gpu_worker.tiny import TINY
 
 CPU = torch.device("cpu")
@@ -117,10 +124,31 @@ def test_unused_items_are_pointed_at_the_padding_row() -> None:
     assert PADDING_ROW == 0
 
 
-def test_a_cpu_gets_the_eager_stepper(model: RunningSum) -> None:
+def test_a_cpu_gets_the_threaded_stepper(model: RunningSum) -> None:
     stepper = make_stepper(model, TINY, 2, CPU)
-    assert isinstance(stepper, EagerStepper)
+    assert isinstance(stepper, ThreadedStepper)
     assert stepper.batch == 2
+    assert not model.sums.any(), "warming up leaves no state behind"
+
+
+def test_on_a_cpu_each_window_is_computed_by_itself(model: RunningSum) -> None:
+    stepper = ThreadedStepper(model, TINY, 3)
+    assert stepped(stepper, (1, 10, True), (2, 200, True)) == [10, 200]
+    assert stepped(stepper, (2, 1, False), (3, 7, True), (1, 5, False)) == [201, 7, 15]
+    assert set(model.batches) == {1}
+
+
+def test_an_error_of_one_window_is_the_step_s() -> None:
+    class Failing(RunningSum):
+        def step(
+            self, pcm: torch.Tensor, span: torch.Tensor, rows: torch.Tensor, first: torch.Tensor
+        ) -> torch.Tensor:
+            if pcm.any():
+                raise RuntimeError("no memory")
+            return super().step(pcm, span, rows, first)
+
+    with pytest.raises(RuntimeError, match="no memory"):
+        stepped(ThreadedStepper(Failing(), TINY, 2), (1, 0, True), (2, 1, True))
 
 
 class Capture(RunningSum):
@@ -134,5 +162,6 @@ class Capture(RunningSum):
 
 
 def test_the_model_is_given_what_its_contract_says() -> None:
-    result: NDArray[np.float32] = EagerStepper(Capture(), TINY, 2, CPU).run(2)
-    assert result.dtype == np.float32
+    for stepper in (EagerStepper(Capture(), TINY, 2, CPU), ThreadedStepper(Capture(), TINY, 2)):
+        result: NDArray[np.float32] = stepper.run(2)
+        assert result.dtype == np.float32
