@@ -20,7 +20,7 @@ RUN apt-get update \
         /var/log/apt /var/log/dpkg.log /var/log/alternatives.log
 RUN useradd --no-log-init --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin engine
 
-# Compiler and make are for KenLM, which has no wheels, and for the beam search. pip stays out of the environment that it fills.
+# Compiler and make are for KenLM, which has no wheels, and for what is compiled of the engine. pip stays out of the environment that it fills.
 FROM base AS dependencies
 ARG VARIANT
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1

@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip --disable-pip-version-check -q
 ARGS   ?=
-NATIVE := gpu_worker/decoding/native
+NATIVE := $(wildcard gpu_worker/*/native/*)
 GPU    := $(if $(shell command -v nvidia-smi),[gpu])
 
 .PHONY: serve test lint check install install-dev format bench bench-gpu eval clean help
@@ -23,7 +23,7 @@ test: install-dev ## run every test
 lint: install-dev ## format, lint, types, import layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/clang-format --dry-run --Werror $(NATIVE)/*
+	$(BIN)/clang-format --dry-run --Werror $(NATIVE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
@@ -33,7 +33,7 @@ check: lint      ## lint and the fast tests: three to four minutes
 format: install-dev ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/clang-format -i $(NATIVE)/*
+	$(BIN)/clang-format -i $(NATIVE)
 
 install: $(VENV)/.installed
 install-dev: $(VENV)/.installed-dev
@@ -44,9 +44,9 @@ $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
 
 # The compiled sources too: what was built of older ones does not fit the code.
-$(VENV)/.installed: pyproject.toml setup.py constraints.txt $(wildcard $(NATIVE)/*) | $(VENV)/bin/pip
+$(VENV)/.installed: pyproject.toml setup.py constraints.txt $(NATIVE) | $(VENV)/bin/pip
 	@command -v c++ >/dev/null || command -v g++ >/dev/null || \
-	  { echo "kenlm and the beam search are compiled during set-up and need a C++ compiler: apt-get install g++ python3-dev" >&2; exit 2; }
+	  { echo "KenLM and parts of the engine are compiled during set-up and need a C++ compiler: apt-get install g++ python3-dev" >&2; exit 2; }
 	$(PIP) install -c constraints.txt -e '.$(GPU)'
 	@touch $@
 

@@ -1,21 +1,27 @@
-"""What pyproject.toml cannot say: the compiled half of the beam search."""
+"""What pyproject.toml cannot say: what is compiled."""
 
 from pathlib import Path
 
 from pybind11.setup_helpers import Pybind11Extension
 from setuptools import setup
 
-NATIVE = Path("gpu_worker/decoding/native")
 
-setup(
-    ext_modules=[
-        Pybind11Extension(
-            "gpu_worker.decoding._native",
-            [str(NATIVE / "module.cpp")],
-            depends=sorted(map(str, NATIVE.glob("*.h"))),
-            cxx_std=17,
-            # Without contraction, so that scores are the same bits on every processor.
-            extra_compile_args=["-O3", "-ffp-contract=off"],
-        )
-    ]
-)
+def compiled(package: str) -> Pybind11Extension:
+    """The extension `_native` of a package, from the sources in its folder native/."""
+    native = Path(*package.split(".")) / "native"
+    return Pybind11Extension(
+        f"{package}._native",
+        [str(native / "module.cpp")],
+        depends=sorted(map(str, native.glob("*.h"))),
+        cxx_std=17,
+        # Without contraction, so that results are the same bits on every processor.
+        extra_compile_args=[
+            "-O3",
+            "-ffp-contract=off",
+            "-Wno-maybe-uninitialized",
+            "-Wno-uninitialized",
+        ],
+    )
+
+
+setup(ext_modules=[compiled("gpu_worker.acoustic"), compiled("gpu_worker.decoding")])

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from gpu_worker.acoustic.load import load_model
-from gpu_worker.device import DeviceError, choose_device, windows_at_a_time
+from gpu_worker.device import DeviceError, choose_device, uses_int8, windows_at_a_time
 from gpu_worker.endpointing import (
     NOTHING_SPOKEN_MS,
     TRAILING_SILENCE_MS,
@@ -34,6 +34,7 @@ class WorkerSettings:
     trailing_silence_ms: int = TRAILING_SILENCE_MS
     nothing_spoken_ms: int = NOTHING_SPOKEN_MS
     second_pass: bool = False
+    precision: str = "auto"
 
 
 def main(child: Child) -> None:
@@ -61,7 +62,8 @@ def _build(child: Child, settings: WorkerSettings, device: torch.device) -> Work
     geometry = child.plane.geometry
     mine = range(child.index, geometry.slots, geometry.workers)
     batch = min(windows_at_a_time(device, beside=settings.second_pass), len(mine))
-    stepper = make_stepper(load_model(spec, device), spec, batch, device)
+    model = load_model(spec, device, int8=uses_int8(settings.precision, device))
+    stepper = make_stepper(model, spec, batch, device)
     slots = [WorkerSlot(child.plane, child.bells, slot) for slot in mine]
     times = EndpointTimes(settings.trailing_silence_ms, settings.nothing_spoken_ms)
     figures = WorkerFigures(child.plane, child.index)

@@ -18,7 +18,7 @@ import torch
 from gpu_worker.acoustic.load import load_model
 from gpu_worker.decoder import ALPHA, BETA
 from gpu_worker.decoding import Calibration, ConfidenceError, LanguageModel, LanguageModelError
-from gpu_worker.device import DeviceError, choose_device
+from gpu_worker.device import DeviceError, choose_device, uses_int8, windows_at_a_time
 from gpu_worker.second_pass import SecondPassError
 from gpu_worker.second_pass.devices import choose_device as choose_second_pass_device
 from gpu_worker.second_pass.features import SAMPLE_RATE_HZ
@@ -51,10 +51,10 @@ def main() -> None:
 
 
 def _checks(
-    model: str, language_model: str | None, second_pass: str | None, device: str
+    model: str, language_model: str | None, second_pass: str | None, device: str, precision: str
 ) -> Iterator[tuple[str, Check]]:
     yield "device", lambda: _device(device)
-    yield "acoustic model", lambda: _model(model, device)
+    yield "acoustic model", lambda: _model(model, device, precision)
     if language_model is not None:
         yield "language model", lambda: _language_model(Path(language_model))
     if second_pass is not None:
@@ -64,25 +64,26 @@ def _checks(
 def _device(name: str) -> str:
     device = choose_device(name, 0)
     if device.type == "cpu":
-        return f"CPU, {torch.get_num_threads()} threads, torch {torch.__version__}"
+        return f"CPU, {windows_at_a_time(device, beside=False)} cores, torch {torch.__version__}"
     properties = torch.cuda.get_device_properties(device)
     memory_gib = properties.total_memory / 2**30
     return f"{properties.name}, {memory_gib:.0f} GiB, torch {torch.__version__}"
 
 
-def _model(directory: str, device_name: str) -> str:
+def _model(directory: str, device_name: str, precision: str) -> str:
     device = choose_device(device_name, 0)
+    int8 = uses_int8(precision, device)
     spec = ModelSpec.load(Path(directory))
     Calibration.load(spec.directory)
-    stepper = make_stepper(load_model(spec, device), spec, 1, device)
+    stepper = make_stepper(load_model(spec, device, int8=int8), spec, 1, device)
     started = time.perf_counter()
     for _ in range(TIMED_STEPS):
         stepper.run(1)
     step_ms = (time.perf_counter() - started) / TIMED_STEPS * 1000
     chunk_ms = spec.chunk_samples * 1000 / spec.sample_rate_hz
     return (
-        f"{spec.name}: {step_ms:.1f} ms for a chunk of {chunk_ms:.0f} ms, one stream alone "
-        f"(enough for about {chunk_ms / step_ms:.0f} streams)"
+        f"{spec.name} in {'int8' if int8 else 'float32'}: {step_ms:.1f} ms for a chunk of "
+        f"{chunk_ms:.0f} ms, one stream alone (enough for about {chunk_ms / step_ms:.0f} streams)"
     )
 
 

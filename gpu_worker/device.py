@@ -1,4 +1,4 @@
-"""Which device a worker runs on: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``."""
+"""Which device a worker runs on, ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, and how it computes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 from typing import Final
 
 import torch
+
+from gpu_worker.acoustic import int8
 
 CUDA_BATCH: Final = 16
 MAX_CPU_WINDOWS: Final = 8
@@ -51,3 +53,16 @@ def windows_at_a_time(device: torch.device, *, beside: bool) -> int:
         return CUDA_BATCH
     cores = len(os.sched_getaffinity(0)) - (1 if beside else 0)
     return max(1, min(cores, MAX_CPU_WINDOWS))
+
+
+def uses_int8(precision: str, device: torch.device) -> bool:
+    """Whether the acoustic model computes in 8 bits there; `precision` is auto, float32 or int8.
+
+    Raises:
+        DeviceError: int8 is asked for where there is none.
+    """
+    able = device.type == "cpu" and int8.is_supported()
+    if precision == "int8" and not able:
+        needed = "runs on a CPU" if device.type != "cpu" else "needs a processor with AVX-512 VNNI"
+        raise DeviceError(f"precision int8 {needed}: use auto or float32")
+    return able and precision != "float32"

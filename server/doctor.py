@@ -57,6 +57,7 @@ def _framework(engine: EngineConfig) -> Iterator[Finding]:
         "language_model": str(engine.language_model) if engine.language_model else None,
         "second_pass": str(engine.second_pass) if engine.second_pass else None,
         "device": engine.device,
+        "precision": engine.precision,
     }
     result = subprocess.run(
         [sys.executable, "-m", "gpu_worker.check", json.dumps(settings)],

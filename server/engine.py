@@ -41,6 +41,7 @@ class Engine(Processes):
             "trailing_silence_ms": self.config.trailing_silence_ms,
             "nothing_spoken_ms": self.config.nothing_spoken_ms,
             "second_pass": self.config.second_pass is not None,
+            "precision": self.config.precision,
         }
         for index in range(self.config.workers):
             line = self.plane.layout.worker_process(index)

@@ -15,8 +15,8 @@ from gpu_worker.acoustic.whisper_ctc import WhisperCtc
 from models.spec import ModelSpec, ModelSpecError
 
 
-def load_model(spec: ModelSpec, device: torch.device) -> AcousticModel:
-    """The model in float32 on ``device``, in evaluation mode.
+def load_model(spec: ModelSpec, device: torch.device, *, int8: bool = False) -> AcousticModel:
+    """The model on ``device``, in evaluation mode: in float32, or in 8 bits on a CPU.
 
     Raises:
         ModelSpecError: an unknown architecture, or weights that cannot be read or do not fit it.
@@ -27,7 +27,10 @@ def load_model(spec: ModelSpec, device: torch.device) -> AcousticModel:
         raise ModelSpecError(
             f"{spec.directory}: unknown architecture '{spec.architecture}' (known: {known})"
         )
-    return build(spec, device)
+    model = build(spec, device)
+    if int8 and isinstance(model, WhisperCtc):
+        model.use_int8()
+    return model
 
 
 def _load_whisper_ctc(spec: ModelSpec, device: torch.device) -> WhisperCtc:

@@ -21,6 +21,7 @@ import torch.nn.functional as F  # noqa: N812 - the field's name for it
 from torch import nn
 
 from gpu_worker.acoustic.features import HOP_SAMPLES, MEL_BINS, SILENCE, LogMel
+from gpu_worker.acoustic.int8 import round_layers
 from models.spec import ModelSpec
 
 WIDTH: Final = 384
@@ -62,6 +63,10 @@ class WhisperCtc(nn.Module):
         joined = self.encoder(self.masked_features(pcm, span))
         logits: torch.Tensor = self.head(joined[:, self.seen_by_chunk])
         return logits.log_softmax(-1)
+
+    def use_int8(self) -> None:
+        """Rounds all linear layers but the last to 8 bits: see `gpu_worker.acoustic.int8`."""
+        round_layers(self, but=self.head.out)
 
     def masked_features(self, pcm: torch.Tensor, span: torch.Tensor) -> torch.Tensor:
         """(batch, 80, mel_frames), with frames that are not centred in ``span`` set to silence.

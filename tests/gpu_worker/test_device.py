@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from gpu_worker.device import CUDA_BATCH, DeviceError, choose_device, windows_at_a_time
+from gpu_worker.acoustic import int8
+from gpu_worker.device import CUDA_BATCH, DeviceError, choose_device, uses_int8, windows_at_a_time
 
 
 @pytest.fixture(autouse=True)
@@ -101,3 +102,29 @@ def test_a_cpu_steps_a_window_on_each_core_that_is_free(
 
 def test_a_gpu_steps_a_batch() -> None:
     assert windows_at_a_time(torch.device("cuda:0"), beside=True) == CUDA_BATCH
+
+
+@pytest.mark.parametrize(
+    ("precision", "device", "supported", "used"),
+    [
+        ("auto", "cpu", True, True),
+        ("auto", "cpu", False, False),
+        ("auto", "cuda:0", True, False),
+        ("float32", "cpu", True, False),
+        ("int8", "cpu", True, True),
+    ],
+)
+def test_a_cpu_that_can_computes_in_8_bits(
+    monkeypatch: pytest.MonkeyPatch, precision: str, device: str, supported: bool, used: bool
+) -> None:
+    monkeypatch.setattr(int8, "is_supported", lambda: supported)
+    assert uses_int8(precision, torch.device(device)) is used
+
+
+@pytest.mark.parametrize(("device", "reason"), [("cpu", "AVX-512 VNNI"), ("cuda:0", "on a CPU")])
+def test_8_bits_that_cannot_be_had_are_refused(
+    monkeypatch: pytest.MonkeyPatch, device: str, reason: str
+) -> None:
+    monkeypatch.setattr(int8, "is_supported", lambda: device != "cpu")
+    with pytest.raises(DeviceError, match=f"{reason}: use auto or float32"):
+        uses_int8("int8", torch.device(device))

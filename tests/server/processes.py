@@ -19,6 +19,7 @@ def echo_config(slots: int = 2, decoders: int = 1) -> EngineConfig:
     return EngineConfig(
         model=ECHO,
         device="cpu",
+        precision="auto",
         workers=1,
         slots=slots,
         decoders=decoders,

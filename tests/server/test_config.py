@@ -30,6 +30,7 @@ SECOND_PASS = ModelSpec.load(BUNDLED_MODEL).second_pass_path
 
 VALUES: list[tuple[str, str, str, Any]] = [
     ("--device", "cuda:3", "device", "cuda:3"),
+    ("--precision", "int8", "precision", "int8"),
     ("--gpus", "3", "workers", 3),
     ("--slots", "12", "slots", 12),
     ("--slots", str(MAX_SLOTS), "slots", MAX_SLOTS),
@@ -96,6 +97,7 @@ BAD_VALUES = [
     ("--beam-size", " 600", "must be a whole number from 1 to 2000, not ' 600'"),
     ("--beam-size", "٦٠٠", "must be a whole number from 1 to 2000, not '٦٠٠'"),
     ("--beam-size", "6\n00", r"must be a whole number from 1 to 2000, not '6\n00'"),
+    ("--precision", "fp16", "must be one of auto, float32, int8, not 'fp16'"),
     ("--decoder", "greedy", "must be one of incremental, pyctcdecode, not 'greedy'"),
     ("--trailing-silence-ms", "199", "must be a whole number from 200 to 5000, not '199'"),
     ("--nothing-spoken-ms", "20001", "must be a whole number from 1000 to 20000, not '20001'"),
@@ -183,6 +185,7 @@ def test_defaults_are_those_of_the_protocol(monkeypatch: pytest.MonkeyPatch) -> 
     assert engine == EngineConfig(
         model=BUNDLED_MODEL,
         device="auto",
+        precision="auto",
         workers=1,
         slots=32,
         decoders=6,

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from torch import nn
+
+from gpu_worker.acoustic import _native
+from gpu_worker.acoustic.int8 import Int8Linear, is_supported, round_layers
+from gpu_worker.acoustic.load import load_model
+from gpu_worker.acoustic.whisper_ctc import WhisperCtc
+from gpu_worker.stepper import ThreadedStepper
+from models import BUNDLED_MODEL
+from models.spec import ModelSpec
+
+CPU = torch.device("cpu")
+Floats = NDArray[np.float32]
+
+pytestmark = pytest.mark.skipif(not is_supported(), reason="needs AVX-512 VNNI")
+
+
+def made_up(rows: int, inputs: int, outputs: int, seed: int) -> tuple[Floats, Floats, Floats]:
+    """Rows, weights and bias."""
+    rng = np.random.default_rng(seed)
+    shapes = ((rows, inputs), (outputs, inputs), (outputs,))
+    found = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
+    return found[0], found[1], found[2]
+
+
+def rounded(values: Floats) -> tuple[NDArray[np.int64], Floats]:
+    """Each row in 8 bits, and its scale."""
+    highest = np.abs(values).max(axis=1, keepdims=True)
+    inverse = np.divide(127, highest, out=np.zeros_like(highest), where=highest > 0)
+    return np.rint(values * inverse).astype(np.int64), highest / np.float32(127)
+
+
+def by_hand(rows: Floats, weight: Floats, bias: Floats) -> Floats:
+    in8, in_scale = rounded(rows)
+    weight8, weight_scale = rounded(weight)
+    sums = (in8 @ weight8.T).astype(np.float32)
+    return sums * (weight_scale.T * in_scale) + bias
+
+
+def run(rows: Floats, weight: Floats, bias: Floats) -> Floats:
+    out = np.empty((len(rows), len(weight)), np.float32)
+    _native.Int8Linear(weight=weight, bias=bias).run(rows, out)
+    return out
+
+
+@settings(deadline=None)
+@given(
+    rows=st.integers(0, 20),
+    inputs=st.integers(1, 70),
+    outputs=st.integers(1, 70),
+    seed=st.integers(0, 99),
+)
+def test_it_is_to_the_bit_what_its_definition_says(
+    rows: int, inputs: int, outputs: int, seed: int
+) -> None:
+    layer = made_up(rows, inputs, outputs, seed)
+    np.testing.assert_array_equal(run(*layer), by_hand(*layer))
+
+
+def test_sums_do_not_overflow() -> None:
+    ones = np.ones((9, 1536), np.float32)
+    assert run(ones, ones, np.zeros(9, np.float32)) == pytest.approx(1536)
+    assert run(-ones, ones, np.zeros(9, np.float32)) == pytest.approx(-1536)
+
+
+def test_rows_and_weights_of_nothing_give_the_bias() -> None:
+    rows, weight, bias = made_up(3, 20, 5, seed=1)
+    nothing = np.zeros_like
+    assert (run(nothing(rows), weight, bias) == bias).all()
+    assert (run(rows, nothing(weight), bias) == bias).all()
+
+
+def test_it_is_near_to_float32() -> None:
+    rows, weight, bias = made_up(50, 384, 384, seed=2)
+    exact = rows @ weight.T + bias
+    assert np.abs(run(rows, weight, bias) - exact).max() < 0.02 * np.abs(exact).max()
+
+
+def test_several_threads_may_use_one_layer() -> None:
+    rows, weight, bias = made_up(64, 384, 384, seed=3)
+    layer = _native.Int8Linear(weight=weight, bias=bias)
+
+    def one(row: int) -> Floats:
+        out = np.empty((1, 384), np.float32)
+        layer.run(rows[row : row + 1], out)
+        return out[0]
+
+    with ThreadPoolExecutor(4) as threads:
+        found = np.stack(list(threads.map(one, range(64))))
+    np.testing.assert_array_equal(found, by_hand(rows, weight, bias))
+
+
+@pytest.mark.parametrize(
+    ("rows", "out", "error"),
+    [
+        (np.zeros((2, 3), np.float32), np.zeros((2, 5), np.float32), ValueError),
+        (np.zeros((2, 4), np.float32), np.zeros((3, 5), np.float32), ValueError),
+        (np.zeros((2, 4), np.float32), np.zeros((2, 4), np.float32), ValueError),
+        (np.zeros(4, np.float32), np.zeros((1, 5), np.float32), ValueError),
+        (np.zeros((2, 4)), np.zeros((2, 5), np.float32), TypeError),
+        (np.zeros((2, 4), np.float32), np.zeros((2, 5)), TypeError),
+        (np.zeros((4, 2), np.float32).T, np.zeros((2, 5), np.float32), TypeError),
+    ],
+)
+def test_arrays_of_another_shape_or_type_are_refused(
+    rows: Floats, out: Floats, error: type[Exception]
+) -> None:
+    layer = _native.Int8Linear(weight=np.zeros((5, 4), np.float32), bias=np.zeros(5, np.float32))
+    with pytest.raises(error):
+        layer.run(rows, out)
+
+
+@pytest.mark.parametrize(("weight", "bias"), [((5, 4), 4), ((0, 4), 0), ((4, 0), 4), ((4,), 4)])
+def test_a_layer_needs_weights_that_fit(weight: tuple[int, ...], bias: int) -> None:
+    with pytest.raises(ValueError, match=r"outputs"):
+        _native.Int8Linear(weight=np.zeros(weight, np.float32), bias=np.zeros(bias, np.float32))
+
+
+def test_layers_are_replaced_but_one() -> None:
+    kept = nn.Linear(4, 2)
+    model = nn.Sequential(nn.Linear(4, 4), nn.Sequential(nn.GELU(), nn.Linear(4, 4)), kept)
+    frames = torch.randn(2, 3, 4)
+    with torch.inference_mode():
+        before = model(frames)
+        round_layers(model, but=kept)
+        after = model(frames)
+    assert isinstance(model[0], Int8Linear)
+    assert isinstance(model[1][1], Int8Linear)
+    assert model[2] is kept
+    assert after.shape == before.shape
+    assert (after - before).abs().max() < 0.1
+
+
+@pytest.fixture(scope="module")
+def spec() -> ModelSpec:
+    return ModelSpec.load(BUNDLED_MODEL)
+
+
+@pytest.mark.parametrize("int8", [True, False])
+def test_a_stream_s_numbers_do_not_depend_on_its_neighbours(spec: ModelSpec, int8: bool) -> None:
+    """Bit for bit, on the CPU."""
+    stepper = ThreadedStepper(load_model(spec, CPU, int8=int8), spec, 3)
+    rng = np.random.default_rng(4)
+    windows = (rng.normal(size=(3, spec.window_samples)) * 2000).astype(np.int16)
+
+    def steps(*chosen: int) -> Floats:
+        for item, window in enumerate(chosen):
+            stepper.stage(item, item + 1, first=True)[:] = windows[window]
+            stepper.bound(item, 0, spec.window_samples)
+        return stepper.run(len(chosen)).copy()
+
+    together = steps(0, 1, 2)
+    for window in range(3):
+        np.testing.assert_array_equal(steps(window)[0], together[window])
+    np.testing.assert_array_equal(steps(2, 0), together[[2, 0]])
+
+
+def test_the_bundled_model_says_nearly_the_same(spec: ModelSpec) -> None:
+    models = [load_model(spec, CPU), load_model(spec, CPU, int8=True)]
+    assert all(isinstance(model, WhisperCtc) for model in models)
+    rng = np.random.default_rng(5)
+    pcm = torch.from_numpy((rng.normal(size=(1, spec.window_samples)) * 2000).astype(np.int16))
+    inputs = pcm, torch.tensor([[0, spec.window_samples]]), torch.zeros(1), torch.ones(1)
+    with torch.inference_mode():
+        exact, near = (model.step(*inputs).exp() for model in models)
+    assert not torch.equal(exact, near)
+    assert (exact - near).abs().max() < 0.05
