@@ -154,6 +154,8 @@ class Connection(asyncio.Protocol):
             elif isinstance(event, Frame):
                 self._frame(event)
         replies = self._ws.data_to_send()
+        if self._ws.handshake_exc is not None and not self._requested:
+            replies = self._unreadable(replies)
         peer_ended = self._ws.state is not State.OPEN and self._farewell is None
         if peer_ended and self._slot is not None:
             self._peer_ended(replies)
@@ -195,6 +197,21 @@ class Connection(asyncio.Protocol):
         given = tuple((headers or Headers()).raw_items())
         self._answer(Answer(status, JSON, error_body(status, reason), given))
         logs.event(log, logging.INFO, "refused", status=status, reason=reason)
+
+    def _unreadable(self, replies: list[bytes]) -> list[bytes]:
+        """What is no request is refused; of most the library would only end the connection."""
+        self._requested = True
+        self._admission.refuse("handshake")
+        if any(replies):
+            return replies  # a line too long
+        assert self._ws.handshake_exc is not None
+        cause = self._ws.handshake_exc.__cause__
+        if isinstance(cause, EOFError):
+            return replies  # nobody is there to read it
+        body = error_body(400, f"this is no request that a WebSocket begins with: {cause!s:.200}")
+        headers = Headers([("Content-Type", JSON), ("Content-Length", str(len(body)))])
+        headers["Connection"] = "close"
+        return [Response(400, "Bad Request", headers, body).serialize(), *replies]
 
     def _show_page(self, request: Request) -> None:
         """A plain HTTP request, such as a browser's for the console: answered, and that was it."""

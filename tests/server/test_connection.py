@@ -194,6 +194,32 @@ def test_garbage_instead_of_a_request_ends_the_connection(garbage: bytes) -> Non
     check_over(peer)
 
 
+@pytest.mark.parametrize(
+    ("request_lines", "reason"),
+    [
+        (b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello", "request body"),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "transfer"),
+        (b"GET / HTTP/2\r\n\r\n", "HTTP/1.1"),
+        (b"HELO " + b"x" * 3000 + b"\r\n", "request line"),
+    ],
+)
+def test_what_cannot_be_read_as_a_request_is_told_and_counted_once(
+    request_lines: bytes, reason: str
+) -> None:
+    pool = FakePool(slots=1)
+    peer = Peer(pool=pool)
+    peer.connection.data_received(request_lines)
+    peer.connection.data_received(request_lines)
+    head, _, body = bytes(peer.transport.sent).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    told = json.loads(body)
+    assert told["status"] == "bad_request"
+    assert reason in told["info"]
+    assert len(body) < 500
+    assert peer.transport.ended
+    assert pool.refused == ["handshake"]
+
+
 @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: localhost\r\n"])
 def test_a_request_that_does_not_come_to_an_end_times_out(sent: bytes) -> None:
     peer = Peer()
