@@ -53,7 +53,7 @@ def main() -> None:
 def _checks(
     model: str, language_model: str | None, second_pass: str | None, device: str, precision: str
 ) -> Iterator[tuple[str, Check]]:
-    yield "device", lambda: _device(device)
+    yield "device", lambda: _device(device, precision)
     yield "acoustic model", lambda: _model(model, device, precision)
     if language_model is not None:
         yield "language model", lambda: _language_model(Path(language_model))
@@ -61,10 +61,12 @@ def _checks(
         yield "second pass", lambda: _second_pass(Path(second_pass), device)
 
 
-def _device(name: str) -> str:
+def _device(name: str, precision: str) -> str:
     device = choose_device(name, 0)
     if device.type == "cpu":
-        return f"CPU, {windows_at_a_time(device, beside=False)} cores, torch {torch.__version__}"
+        cores = windows_at_a_time(device, beside=False)
+        numbers = "int8" if uses_int8(precision, device) else "float32"
+        return f"CPU, {cores} cores, {numbers}, torch {torch.__version__}"
     properties = torch.cuda.get_device_properties(device)
     memory_gib = properties.total_memory / 2**30
     return f"{properties.name}, {memory_gib:.0f} GiB, torch {torch.__version__}"
@@ -82,7 +84,7 @@ def _model(directory: str, device_name: str, precision: str) -> str:
     step_ms = (time.perf_counter() - started) / TIMED_STEPS * 1000
     chunk_ms = spec.chunk_samples * 1000 / spec.sample_rate_hz
     return (
-        f"{spec.name} in {'int8' if int8 else 'float32'}: {step_ms:.1f} ms for a chunk of "
+        f"{spec.name}: {step_ms:.1f} ms for a chunk of "
         f"{chunk_ms:.0f} ms, one stream alone (enough for about {chunk_ms / step_ms:.0f} streams)"
     )
 

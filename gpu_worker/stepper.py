@@ -11,6 +11,7 @@ allocated once.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Final, Protocol
 
 import numpy as np
@@ -108,6 +109,9 @@ class ThreadedStepper:
         self._threads = ThreadPoolExecutor(
             batch, "step", initializer=torch.set_num_threads, initargs=(1,)
         )
+        everyone = Barrier(batch)  # else a thread might start only when the first is busy
+        for _ in self._threads.map(lambda _: everyone.wait(), range(batch)):
+            pass
         self.run(batch)
 
     def run(self, items: int) -> NDArray[np.float32]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -136,6 +138,13 @@ def test_on_a_cpu_each_window_is_computed_by_itself(model: RunningSum) -> None:
     assert stepped(stepper, (1, 10, True), (2, 200, True)) == [10, 200]
     assert stepped(stepper, (2, 1, False), (3, 7, True), (1, 5, False)) == [201, 7, 15]
     assert set(model.batches) == {1}
+
+
+def test_all_threads_are_there_from_the_start(model: RunningSum) -> None:
+    """Not only once two windows happen to come together."""
+    before = threading.active_count()
+    stepper = ThreadedStepper(model, TINY, 3)
+    assert threading.active_count() == before + stepper.batch
 
 
 def test_an_error_of_one_window_is_the_step_s() -> None:

@@ -92,12 +92,15 @@ class Int8Linear {
     std::vector<std::int32_t> excess;  // what `kZero` adds to the sums of a row
   };
 
+  // What to multiply values with that are at most `highest`; nothing is left of the tiniest.
+  static float inverse_of(float highest) { return highest > 1e-30F ? 127 / highest : 0.0F; }
+
   // One output's weights to where `multiply` reads them: 16 outputs side by side, 4 inputs each.
   void pack(const float* weight, std::size_t output) {
     float highest = 0.0F;
     for (std::size_t i = 0; i < inputs_; ++i) highest = std::max(highest, std::fabs(weight[i]));
     scales_[output] = highest / 127;
-    const float inverse = highest > 0 ? 127 / highest : 0.0F;
+    const float inverse = inverse_of(highest);
     std::uint8_t* panel = weights_.data() + (output / kLanes) * groups_ * kLanes * kDepth;
     for (std::size_t i = 0; i < inputs_; ++i) {
       const auto rounded = static_cast<int>(std::nearbyint(weight[i] * inverse));
@@ -113,7 +116,7 @@ class Int8Linear {
       highest = _mm512_max_ps(highest, _mm512_abs_ps(load(in + i, inputs_ - i)));
     }
     const float most = _mm512_reduce_max_ps(highest);
-    const __m512 inverse = _mm512_set1_ps(most > 0 ? 127 / most : 0.0F);
+    const __m512 inverse = _mm512_set1_ps(inverse_of(most));
     std::int8_t* values = rounded.values.data() + row * rounded.width;
     __m512i sum = _mm512_setzero_si512();
     for (std::size_t i = 0; i < inputs_; i += kLanes) {

@@ -79,6 +79,13 @@ def test_rows_and_weights_of_nothing_give_the_bias() -> None:
     assert (run(rows, nothing(weight), bias) == bias).all()
 
 
+def test_the_tiniest_numbers_are_nothing() -> None:
+    rows, weight, bias = made_up(3, 20, 5, seed=1)
+    tiny = np.full_like(rows, 1e-38)
+    tiny[:, 0] = 0.0
+    assert (run(tiny, weight, bias) == bias).all()
+
+
 def test_it_is_near_to_float32() -> None:
     rows, weight, bias = made_up(50, 384, 384, seed=2)
     exact = rows @ weight.T + bias
