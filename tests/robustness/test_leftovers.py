@@ -16,7 +16,7 @@ from tests.robustness.test_crowd import assert_every_slot_works
 
 pytestmark = pytest.mark.server
 
-WARM_UP_ROUNDS = 3
+MOST_ROUNDS = 6  # first steps load modules, the allocator settles
 
 
 def settled(server: ServerProcess) -> Holdings:
@@ -40,15 +40,18 @@ def test_every_way_to_leave(server: ServerProcess) -> None:
 
 
 def test_every_kind_of_mischief(server: ServerProcess) -> None:
-    for mischief in MISCHIEF * WARM_UP_ROUNDS:  # first steps load modules, the allocator settles
-        mischief(server.url)
-    assert_every_slot_works(server)
-    before = settled(server)
-    for mischief in MISCHIEF:
-        mischief(server.url)
-    assert_every_slot_works(server)
+    """What leaks grows with every round; what an allocator keeps, of the worst moment so far, not.
 
-    def growth() -> list[str]:
-        return grown(before, holdings(server.pid))
-
-    wait_until(lambda: not growth(), "descriptors, threads and memory are what they were", growth)
+    How bad that moment is depends on how busy the machine is: a client that never reads may have
+    had ten answers pile up or ten thousand.
+    """
+    growth = []
+    for _ in range(MOST_ROUNDS):
+        before = settled(server)
+        for mischief in MISCHIEF:
+            mischief(server.url)
+        assert_every_slot_works(server)
+        growth.append(grown(before, settled(server)))
+        if not growth[-1]:
+            return
+    raise AssertionError(f"every round leaves something behind: {growth}")
