@@ -37,6 +37,17 @@ class BrowserError(Exception):
     """The page's script failed, or the browser refused a command."""
 
 
+class PageLeftError(BrowserError):
+    """The page that was asked has been left for another: the same question may be asked of that."""
+
+
+LEFT: Final = (
+    "Inspected target navigated",
+    "Execution context was destroyed",
+    "Cannot find context",
+)
+
+
 class Browser:
     """One page, for as long as a `with` block runs."""
 
@@ -97,7 +108,10 @@ class Browser:
             message = json.loads(self._socket.recv(PATIENCE_S))
             if message.get("id") == self._number:
                 if "error" in message:
-                    raise BrowserError(f"{method}: {message['error']['message']}")
+                    said = str(message["error"]["message"])
+                    raise (PageLeftError if said.startswith(LEFT) else BrowserError)(
+                        f"{method}: {said}"
+                    )
                 result: dict[str, Any] = message["result"]
                 return result
             self.events.append(message)
@@ -117,14 +131,18 @@ class Browser:
     def open(self, url: str) -> None:
         """Goes to a page and waits until it has loaded, its modules too."""
         self.command("Page.navigate", url=url)
-        wait_until(
-            lambda: self.run("location.href + document.readyState") == f"{url}complete",
-            f"{url} has loaded",
-        )
+        self.until(f"location.href + document.readyState === {json.dumps(url + 'complete')}")
 
     def until(self, expression: str) -> None:
-        """Waits until an expression is true in the page."""
-        wait_until(lambda: bool(self.run(f"Boolean({expression})")), expression)
+        """Waits until an expression is true in the page, or in the one it goes to meanwhile."""
+
+        def holds() -> bool:
+            try:
+                return bool(self.run(f"Boolean({expression})"))
+            except PageLeftError:
+                return False
+
+        wait_until(holds, expression)
 
     def text(self, selector: str) -> str:
         return str(self.run(f"document.querySelector({json.dumps(selector)}).textContent.trim()"))
