@@ -24,8 +24,8 @@ from bench.clip_log_probs import spoken_clips
 from gpu_worker.decoder import ALPHA, BETA, taught_words
 from gpu_worker.decoding import BeamSearch, LanguageModel, Vocabulary
 from gpu_worker.decoding.confidence import UNCALIBRATED
+from gpu_worker.second_pass.loading import load_on_cpu
 from gpu_worker.second_pass.rescoring import N_BEST, Rescorer
-from gpu_worker.second_pass.whisper import CPU, Whisper
 from models import BUNDLED_MODEL
 from models.spec import ModelSpec
 from shm.heard import Heard
@@ -133,9 +133,9 @@ def report(name: str, texts: Texts, clips: list[Clip], words: list[str], listed:
 def hear(spec: ModelSpec, manifest: Path, count: int) -> list[Clip]:
     """Clips through the bundled acoustic model and the second pass."""
     assert spec.second_pass_path is not None
-    whisper = Whisper(spec.second_pass_path, CPU, threads=1)
+    model = load_on_cpu(spec.second_pass_path)
     return [
-        Clip(to_spoken(clip.text.lower()), clip.log_probs, list(whisper.hear([clip.samples])[0]))
+        Clip(to_spoken(clip.text.lower()), clip.log_probs, list(model.hear([clip.samples])[0]))
         for clip in spoken_clips(manifest, spec, count)
     ]
 

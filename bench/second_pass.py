@@ -27,8 +27,9 @@ from bench.confidence import Row, are_right
 from gpu_worker.decoder import ALPHA, BETA
 from gpu_worker.decoding import Aligner, BeamSearch, LanguageModel, Vocabulary
 from gpu_worker.decoding.confidence import UNCALIBRATED
+from gpu_worker.second_pass.choice import supported
+from gpu_worker.second_pass.loading import load_on_cpu
 from gpu_worker.second_pass.rescoring import N_BEST, Rescorer, evidence_of
-from gpu_worker.second_pass.whisper import CPU, Whisper
 from models import BUNDLED_MODEL
 from models.spec import ModelSpec
 from tools.loadtest.wer import count_word_errors
@@ -42,7 +43,7 @@ SHOWN = 12
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """One text that was heard, cut where CTC is best, with its scores."""
+    """One text that was heard, cut where CTC supports no more, with its scores."""
 
     whole: str
     cut: str
@@ -88,24 +89,24 @@ def main() -> None:
     show("oracle", clips, oracle)
 
 
-def hear(manifest: Path, limit: int, model: Path, second_pass: Path | None) -> list[Heard]:
+def hear(manifest: Path, limit: int, first_model: Path, second_pass: Path | None) -> list[Heard]:
     """Both passes over the clips."""
-    spec = ModelSpec.load(model)
+    spec = ModelSpec.load(first_model)
     directory = second_pass or spec.second_pass_path
     if directory is None or spec.language_model_path is None:
-        raise SystemExit(f"{model} names no second pass or no language model")
+        raise SystemExit(f"{first_model} names no second pass or no language model")
     language_model = LanguageModel.load(spec.language_model_path, ALPHA, BETA)
     vocabulary = Vocabulary(spec.vocabulary, spec.blank)
     search = BeamSearch(vocabulary, BEAM_SIZE, language_model)
     aligner = Aligner(vocabulary)
-    whisper = Whisper(directory, CPU, threads=1)
+    model = load_on_cpu(directory)
     rescorer = Rescorer(vocabulary, language_model, UNCALIBRATED)
 
     def both(clip: SpokenClip) -> Heard:
         search.reset()
         search.advance(clip.log_probs)
         first_pass, n_best = search.final(), search.n_best(N_BEST)
-        heard = whisper.hear([clip.samples])[0]
+        heard = model.hear([clip.samples])[0]
         final = rescorer.rescored(clip.log_probs, heard, first_pass, n_best)
         known = evidence_of(
             aligner.align(clip.log_probs, final.text), language_model, n_best, heard
@@ -130,7 +131,7 @@ def _scored(
     language_model: LanguageModel,
 ) -> Hypothesis:
     prefixes = aligner.prefix_log_likelihoods(log_probs, text)
-    words = int(prefixes.argmax())
+    words = supported(prefixes)
     cut = " ".join(text.split()[:words])
     ctc = float(prefixes[words])
     return Hypothesis(text, cut, log_prob, ctc, language_model.log_prob(cut), words)

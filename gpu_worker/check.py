@@ -20,9 +20,8 @@ from gpu_worker.decoder import ALPHA, BETA
 from gpu_worker.decoding import Calibration, ConfidenceError, LanguageModel, LanguageModelError
 from gpu_worker.device import DeviceError, choose_device, uses_int8, windows_at_a_time
 from gpu_worker.second_pass import SecondPassError
-from gpu_worker.second_pass.devices import choose_device as choose_second_pass_device
-from gpu_worker.second_pass.features import SAMPLE_RATE_HZ
-from gpu_worker.second_pass.whisper import Whisper
+from gpu_worker.second_pass.hearing import SAMPLE_RATE_HZ
+from gpu_worker.second_pass.loading import kind_of
 from gpu_worker.stepper import make_stepper
 from models.spec import ModelSpec, ModelSpecError
 
@@ -95,11 +94,12 @@ def _language_model(path: Path) -> str:
 
 
 def _second_pass(directory: Path, device_name: str) -> str:
-    device = choose_second_pass_device(device_name, 0)
-    whisper = Whisper(directory, device, threads=1)
+    kind = kind_of(directory)
+    device = kind.device(device_name, 0)
+    model = kind.load(directory, device)
     noise = np.random.default_rng(0).normal(0, 1000, TIMED_UTTERANCE_S * SAMPLE_RATE_HZ)
     started = time.perf_counter()
-    whisper.hear([noise.astype(np.int16)])
+    model.hear([noise.astype(np.int16)])
     ms = (time.perf_counter() - started) * 1000
     return f"{directory.name} on {device}: {ms:.0f} ms for {TIMED_UTTERANCE_S} s of noise"
 

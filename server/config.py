@@ -28,8 +28,9 @@ SLOTS_PER_DECODER: Final = 6
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 NO_LANGUAGE_MODEL: Final = "off"
 NO_SECOND_PASS: Final = "off"
-WHISPER_FILE: Final = "model.bin"
-WHISPER_RATE_HZ: Final = 16_000
+SECOND_PASS_FILES: Final = ("model.safetensors", "model.bin")
+"""Moonshine's weights, Whisper's weights: one of them makes a second pass."""
+SECOND_PASS_RATE_HZ: Final = 16_000
 MODEL_SERVER_VARIABLE: Final = "MODELSERVER_HOSTNAME"
 
 _T = TypeVar("_T")
@@ -202,8 +203,8 @@ ENGINE_SETTINGS: Final = (
     ),
     Setting(
         "--second-pass", "REALTIME_ENGINE_SECOND_PASS", "", str,
-        "directory of a Whisper model in CTranslate2's format, as faster-whisper takes it, that "
-        "hears every utterance again (empty: the bundled one; off: none)",
+        "directory of the model that hears every utterance again: Moonshine, or Whisper in "
+        "CTranslate2's format as faster-whisper takes it (empty: the bundled one; off: none)",
     ),
     Setting(
         "--model", "REALTIME_ENGINE_MODEL", str(BUNDLED_MODEL), path_or_none,
@@ -382,14 +383,15 @@ def _second_pass(text: str, spec: ModelSpec) -> Path | None:
     path = Path(text) if text else spec.second_pass_path
     if path is None:
         return None
-    if not (path / WHISPER_FILE).is_file():
+    if not any((path / file).is_file() for file in SECOND_PASS_FILES):
         raise ConfigError(
-            f"--second-pass names {path}, but there is no {WHISPER_FILE} in it: give a directory "
-            "with a Whisper model in CTranslate2's format, nothing for the bundled one, or off"
+            f"--second-pass names {path}, but there is no {' or '.join(SECOND_PASS_FILES)} in it: "
+            "give a directory with a Moonshine model, or with a Whisper model in CTranslate2's "
+            "format, nothing for the bundled one, or off"
         )
-    if spec.sample_rate_hz != WHISPER_RATE_HZ:
+    if spec.sample_rate_hz != SECOND_PASS_RATE_HZ:
         raise ConfigError(
-            f"--second-pass needs an acoustic model at {WHISPER_RATE_HZ} Hz, and {spec.name} runs "
-            f"at {spec.sample_rate_hz} Hz: use --second-pass off"
+            f"--second-pass needs an acoustic model at {SECOND_PASS_RATE_HZ} Hz, and {spec.name} "
+            f"runs at {spec.sample_rate_hz} Hz: use --second-pass off"
         )
     return path

@@ -14,6 +14,7 @@ PACKAGES = (
     "spoken_form",
     "tools/lm",
     "tools/loadtest",
+    "tools/moonshine",
     "tools/train",
     "tools/whisper",
 )

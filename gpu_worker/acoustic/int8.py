@@ -23,7 +23,8 @@ class Int8Linear(nn.Module):
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
-        weight, bias = linear.weight.detach(), linear.bias.detach()
+        weight = linear.weight.detach()
+        bias = linear.bias.detach() if linear.bias is not None else weight.new_zeros(len(weight))
         self._layer = _native.Int8Linear(weight=weight.numpy(), bias=bias.numpy())
         self._outputs = linear.out_features
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from gpu_worker.device import DeviceError
 from gpu_worker.figures import SecondPassFigures
 from gpu_worker.second_pass import SecondPassError
 from gpu_worker.second_pass.answering import Answering
-from gpu_worker.second_pass.devices import CPU, choose_device
-from gpu_worker.second_pass.whisper import Whisper
+from gpu_worker.second_pass.loading import kind_of
 from shm.audio_ring import Samples
 from shm.child import ROUND_TIMEOUT_MS, Child, run_child
 from shm.heard import Heard
@@ -27,6 +27,7 @@ from shm.second_pass_slot import SecondPassSlot
 CUDA_BATCH: Final = 8
 CPU_BATCH: Final = 1
 """On a CPU a batch takes as long as its utterances one after the other, and the first one waits."""
+CPU: Final = "cpu"
 NICENESS: Final = 5
 """On a CPU the first pass goes first: it serves every stream, this one those that have ended."""
 
@@ -45,11 +46,12 @@ def main(child: Child) -> None:
     settings = SecondPassSettings(**child.settings)
     line = ProcessLine(child.plane, child.plane.layout.second_pass_process(child.index))
     line.announce(child.generation)
-    device = choose_device(settings.device, child.index)
+    kind = kind_of(Path(settings.model))
+    device = kind.device(settings.device, child.index)
     line.runs_on(None if device == CPU else int(device.partition(":")[2]))
     if device == CPU:
         os.nice(NICENESS)
-    whisper = Whisper(Path(settings.model), device, threads=1)
+    model = kind.load(Path(settings.model), device)
     geometry = child.plane.geometry
     mine = range(child.index, geometry.slots, geometry.second_passes)
     slots = [SecondPassSlot(child.plane, child.bells, slot) for slot in mine]
@@ -58,7 +60,7 @@ def main(child: Child) -> None:
 
     def hear(utterances: Sequence[Samples], *, thorough: bool) -> list[tuple[Heard, ...]]:
         with figures.hearing(utterances):
-            return whisper.hear(utterances, thorough=thorough, while_waiting=line.beat)
+            return model.hear(utterances, thorough=thorough, while_waiting=line.beat)
 
     answering = Answering(slots, hear, CPU_BATCH if device == CPU else CUDA_BATCH)
     bell = child.bells.second_passes[child.index]
@@ -72,4 +74,4 @@ def main(child: Child) -> None:
 
 
 if __name__ == "__main__":
-    run_child(main, (SecondPassError,))
+    run_child(main, (SecondPassError, DeviceError))

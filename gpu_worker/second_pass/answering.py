@@ -14,7 +14,7 @@ class Hear(Protocol):
     """A model: what is heard in each utterance, thoroughly or quickly."""
 
     def __call__(self, utterances: Sequence[Samples], *, thorough: bool) -> list[tuple[Heard, ...]]:
-        """See `Whisper.hear`."""
+        """See `Hearing.hear`."""
 
 
 class Answering:

@@ -13,9 +13,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from gpu_worker.second_pass.hearing import SAMPLE_RATE_HZ
 from shm.heard import MAX_HEARD_S
 
-SAMPLE_RATE_HZ: Final = 16_000
 HOP_SAMPLES: Final = 160
 WINDOW_SAMPLES: Final = 400
 SILENCE_S: Final = 1

@@ -1,15 +1,12 @@
 """Whisper by CTranslate2: audio of utterances in, hypotheses in spoken form out.
 
-Any Whisper directory in CTranslate2's format (what faster-whisper takes) will do. A pure function
-of the audio: nothing is carried from one utterance to the next, and utterances are batched only
-with others of the same shape. Digits are kept out of the search, so that numbers come as words, as
-the first pass says them; the rest of Whisper's writing is undone by `spoken_form`.
+Any Whisper directory in CTranslate2's format (what faster-whisper takes) will do. Utterances are
+batched only with others of the same shape.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
@@ -19,31 +16,33 @@ from typing import Any, Final
 import ctranslate2
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 from gpu_worker.second_pass import SecondPassError
-from gpu_worker.second_pass.devices import CPU
-from gpu_worker.second_pass.features import HOP_SAMPLES, SAMPLE_RATE_HZ, SILENCE_S, LogMel
+from gpu_worker.second_pass.ctranslate2_device import CPU
+from gpu_worker.second_pass.features import HOP_SAMPLES, SILENCE_S, LogMel
+from gpu_worker.second_pass.hearing import (
+    BEAM_SIZE,
+    MIN_TOKENS,
+    SAMPLE_RATE_HZ,
+    TOKENS_PER_S,
+    hypotheses,
+    load_tokenizer,
+    unspoken_tokens,
+)
 from shm.heard import Heard
-from spoken_form import to_spoken
 
-BEAM_SIZE: Final = 5
-TOKENS_PER_S: Final = 8
-"""More than anybody speaks: what is longer has run on after the last word."""
-MIN_TOKENS: Final = 16
 HEARING_TIMEOUT_S: Final = 60
 """A hundred times what an utterance takes on one idle core."""
 POLL_S: Final = 0.002
 MODEL_FILES: Final = ("model.bin", "config.json", "tokenizer.json")
 _DEFAULT_SUPPRESSED: Final = -1  # CTranslate2's mark for the model's own list of non-speech tokens
-_NOT_SPOKEN: Final = frozenset("0123456789$£€¥%°#@*[](){}<>♪♫")
 
 
 class Whisper:
     """A loaded model. Not shared between threads."""
 
-    def __init__(self, directory: Path, device: str, threads: int) -> None:
-        """``device`` is "cpu" or "cuda:N"; ``threads`` are those of one decoding on a CPU.
+    def __init__(self, directory: Path, device: str) -> None:
+        """``device`` is "cpu" or "cuda:N".
 
         Hears a second of silence, so that what cannot run at all shows here, not with a client.
 
@@ -59,12 +58,13 @@ class Whisper:
                 device_index=int(index or 0),
                 compute_type="int8" if kind == CPU else "int8_float16",
                 inter_threads=1,
-                intra_threads=threads,
+                intra_threads=1,
             )
-            self._tokenizer = _load_tokenizer(directory)
+            self._tokenizer = load_tokenizer(directory)
             self._log_mel = LogMel(self._model.n_mels)
             self._prompt = self._prompt_tokens(directory)
-            self._suppressed = [_DEFAULT_SUPPRESSED, *self._unspoken_tokens(directory)]
+            end_of_text = self._special(directory, "<|endoftext|>")
+            self._suppressed = [_DEFAULT_SUPPRESSED, *unspoken_tokens(self._tokenizer, end_of_text)]
             self.hear([np.zeros(SAMPLE_RATE_HZ, np.int16)])
         except SecondPassError:
             raise
@@ -82,16 +82,7 @@ class Whisper:
         thorough: bool = True,
         while_waiting: Callable[[], None] = lambda: None,
     ) -> list[tuple[Heard, ...]]:
-        """What was said in each utterance, (n,) int16 at 16 kHz: hypotheses, best first.
-
-        Nothing for an utterance without samples. ``thorough`` is a beam search with its n-best
-        list; otherwise it is the one greedy hypothesis, in two thirds of the time. Calls
-        ``while_waiting`` every few milliseconds: on a busy CPU a long utterance takes seconds, and
-        who hears must not look stuck.
-
-        Raises:
-            TimeoutError: a batch took longer than `HEARING_TIMEOUT_S`.
-        """
+        """See `Hearing.hear`; `HEARING_TIMEOUT_S` is for a batch."""
         heard: list[tuple[Heard, ...]] = [()] * len(utterances)
         features = {i: self._log_mel(pcm) for i, pcm in enumerate(utterances) if len(pcm)}
         by_shape = sorted(features, key=lambda i: features[i].shape)
@@ -126,13 +117,8 @@ class Whisper:
         return results
 
     def _hypotheses(self, result: Any) -> tuple[Heard, ...]:
-        """Those that are spoken alike become one, with their probabilities added."""
-        log_probs: dict[str, float] = {}
-        for ids, score in zip(result.sequences_ids, result.scores, strict=True):
-            text = to_spoken(self._tokenizer.decode(ids))
-            log_probs[text] = float(np.logaddexp(log_probs.get(text, -math.inf), score))
-        ranked = sorted(log_probs.items(), key=lambda item: -item[1])
-        return tuple(Heard(text, log_prob) for text, log_prob in ranked if text)
+        texts = map(self._tokenizer.decode, result.sequences_ids)
+        return hypotheses(zip(texts, result.scores, strict=True))
 
     def _prompt_tokens(self, directory: Path) -> list[int]:
         """English, transcribed, without time stamps."""
@@ -149,12 +135,6 @@ class Whisper:
             )
         return number
 
-    def _unspoken_tokens(self, directory: Path) -> list[int]:
-        """Tokens with a digit or a sign that nobody pronounces."""
-        end_of_text = self._special(directory, "<|endoftext|>")
-        texts = self._tokenizer.decode_batch([[number] for number in range(end_of_text)])
-        return [number for number, text in enumerate(texts) if not _NOT_SPOKEN.isdisjoint(text)]
-
 
 def _wait(result: Any, while_waiting: Callable[[], None]) -> None:
     deadline_s = time.monotonic() + HEARING_TIMEOUT_S
@@ -166,11 +146,6 @@ def _wait(result: Any, while_waiting: Callable[[], None]) -> None:
 
 
 def _check_files(directory: Path) -> None:
-    if not directory.is_dir():
-        raise SecondPassError(
-            f"{directory}: no such directory; give a Whisper model in CTranslate2's format, as "
-            "faster-whisper takes it, or off"
-        )
     missing = [name for name in MODEL_FILES if not (directory / name).is_file()]
     if missing:
         raise SecondPassError(
@@ -181,15 +156,3 @@ def _check_files(directory: Path) -> None:
         json.loads((directory / "config.json").read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise SecondPassError(f"{directory}/config.json cannot be read as JSON: {error}") from error
-
-
-def _load_tokenizer(directory: Path) -> Tokenizer:
-    path = directory / "tokenizer.json"
-    try:
-        return Tokenizer.from_file(str(path))
-    except Exception as error:  # the tokenizers library raises nothing narrower
-        reason = " ".join(str(error).split())
-        raise SecondPassError(
-            f"{path} cannot be read as a tokenizer ({reason:.200}): take Whisper's, from where the "
-            "model came"
-        ) from error

@@ -42,7 +42,7 @@ def test_the_bundled_model() -> None:
     assert spec.vocabulary[:3] == ("", " ", "'")
     assert len(spec.vocabulary) == 29
     assert spec.language_model_path == BUNDLED_MODEL / "lm.bin"
-    assert spec.second_pass_path == BUNDLED_MODEL / "../whisper-tiny-en"
+    assert spec.second_pass_path == BUNDLED_MODEL / "../moonshine-tiny-en"
 
 
 def test_the_echo_model_has_no_context_and_no_companions() -> None:

@@ -258,8 +258,9 @@ def test_a_second_pass_that_is_not_there(tmp_path: Path, by_variable: bool) -> N
         environment = {"REALTIME_ENGINE_SECOND_PASS": str(path)}
         said = refusal({}, environment) if by_variable else refusal({"--second-pass": str(path)})
         assert said == (
-            f"--second-pass names {path}, but there is no model.bin in it: give a directory with "
-            "a Whisper model in CTranslate2's format, nothing for the bundled one, or off"
+            f"--second-pass names {path}, but there is no model.safetensors or model.bin in it: "
+            "give a directory with a Moonshine model, or with a Whisper model in CTranslate2's "
+            "format, nothing for the bundled one, or off"
         )
 
 
@@ -268,9 +269,11 @@ def test_a_second_pass_of_the_models_own_is_checked_alike(tmp_path: Path) -> Non
     assert "whisper does not exist" in refusal({"--model": str(folder)})
     (folder / "whisper").mkdir()
     said = refusal({"--model": str(folder)})
-    assert f"{folder / 'whisper'}, but there is no model.bin in it" in said
-    (folder / "whisper" / "model.bin").touch()
-    assert made({"--model": str(folder)})[0].second_pass == folder / "whisper"
+    assert f"{folder / 'whisper'}, but there is no model.safetensors or model.bin in it" in said
+    for file in ("model.bin", "model.safetensors"):
+        (folder / "whisper" / file).touch()
+        assert made({"--model": str(folder)})[0].second_pass == folder / "whisper"
+        (folder / "whisper" / file).unlink()
 
 
 @pytest.mark.parametrize("flags", [{}, {"--second-pass": str(SECOND_PASS)}])

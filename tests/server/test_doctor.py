@@ -101,7 +101,7 @@ def test_a_second_pass_that_is_in_order_and_one_that_is_not(tmp_path: Path) -> N
     outcome = examined("--second-pass", str(bundled))
     verdict, detail = findings_of(outcome)["second pass"]
     assert verdict == "ok"
-    assert detail.startswith("whisper-tiny-en on cpu: ")
+    assert detail.startswith("moonshine-tiny-en on cpu: ")
     (tmp_path / "model.bin").write_bytes(b"no model")
     findings = findings_of(examined("--second-pass", str(tmp_path)))
     assert list(findings) == [*CHECKS[:2], "second pass", *CHECKS[2:]]

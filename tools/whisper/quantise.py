@@ -2,7 +2,7 @@
 
     python -m tools.whisper.quantise SOURCE OUTPUT
 
-This is how the bundled second pass was made. CTranslate2's own converters start from other
+This is how the bundled Whisper model was made. CTranslate2's own converters start from other
 frameworks' checkpoints; this starts from its own format (binary version 6: names, shapes and data
 one after the other, then aliases), so that no such framework is needed. Whoever has a converted
 model already needs nothing of this: it is quantised anyway when it is loaded.

@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 
 from gpu_worker.second_pass.choice import (
     CTC_WEIGHT,
+    DOUBT_SHARE,
     LANGUAGE_WEIGHT,
+    LEAST_SUPPORT,
     MISSED_PER_FRAME,
     WORD_BONUS,
     choose,
     misses_speech,
+    supported,
 )
 from shm.heard import Heard
 
@@ -59,15 +62,35 @@ class Indifferent:
         self._language = language
 
     def prefixes(self, text: str) -> NDArray[np.float64]:
-        return np.arange(len(text.split()) + 1, dtype=np.float64)
+        return 2 * LEAST_SUPPORT * np.arange(len(text.split()) + 1)
 
     def language(self, text: str) -> float:
         return self._language.get(text.replace(" ", "_"), 0.0)
 
 
-def test_what_runs_on_is_cut_where_ctc_is_best() -> None:
+def test_what_runs_on_is_cut_where_ctc_supports_no_more() -> None:
     heard = [Heard("come in and then and then and then", -2.0)]
     assert choose(heard, "comin", Said("come in")) == "come in"
+
+
+def test_what_ctc_merely_doubts_is_not_cut() -> None:
+    """The last word has lost a tenth of the others' support, or a little more."""
+    support = np.array([0.0, 20.0, 50.0, 50.0 * (1 - DOUBT_SHARE)]) - 70.0
+    assert supported(support) == 3
+    assert supported(support - [0.0, 0.0, 0.0, 0.1]) == 2
+    assert supported(np.append(support, support[2])) == 4
+
+
+def test_what_ctc_hardly_prefers_to_silence_was_not_said() -> None:
+    """As with babble, of which an attention model makes up whole sentences."""
+    support = LEAST_SUPPORT * np.arange(5)
+    assert supported(support - 70.0) == 4
+    assert supported(support * 0.99 - 70.0) == 0
+
+
+def test_a_text_that_cannot_have_been_said_is_nothing() -> None:
+    assert supported(np.full(3, -np.inf)) == 0
+    assert supported(np.array([-40.0, -np.inf, -np.inf])) == 0
 
 
 def test_what_is_supported_to_its_end_is_not_cut() -> None:
@@ -82,7 +105,7 @@ def test_a_supported_text_wins_over_a_likelier_one() -> None:
 def test_a_much_likelier_text_wins_over_weak_support() -> None:
     """CTC is a witness, not the judge: its word counts for `CTC_WEIGHT`."""
     heard = [Heard("a great deal", -1.0), Heard("a grade deal", -9.0)]
-    scores = Said("a grade deal", costs=-0.5, silence_costs=1.0)
+    scores = Said("a grade deal", costs=-8.0, silence_costs=10.0)
     assert choose(heard, "a grade deal", scores) == "a great deal"
 
 
@@ -155,13 +178,13 @@ def test_the_choice_is_the_beginning_of_what_somebody_heard(
 def test_the_choice_is_that_of_the_scores_alone(
     heard: list[Heard], first_pass: str, said: str
 ) -> None:
-    """No other score of what was heard, cut where CTC is best, is higher than the chosen one's."""
+    """No other score of what was heard, cut where support ends, is higher than the chosen one's."""
     scores = Said(said)
     found = choose(heard, first_pass, scores)
     rated: dict[str, float] = {}
     for hypothesis in heard:
         prefixes = scores.prefixes(hypothesis.text)
-        kept = int(prefixes.argmax())
+        kept = supported(prefixes)
         text = " ".join(hypothesis.text.split()[:kept])
         score = hypothesis.log_prob + CTC_WEIGHT * prefixes[kept] + WORD_BONUS * kept
         rated[text] = max(rated.get(text, -np.inf), score)

@@ -1,4 +1,4 @@
-"""Which device a second pass runs on.
+"""Which device a CTranslate2 model of the second pass runs on.
 
 On a GPU CTranslate2 needs cuBLAS 12, which it loads by name with its first product of matrices.
 PyTorch's wheels bring cuBLAS 13. The wheel of 12 (nvidia-cublas-cu12, of the extra ``gpu``) puts it
@@ -28,7 +28,7 @@ MISSING: Final = (
 log = logging.getLogger("realtime_engine.second_pass")
 
 
-def choose_device(name: str, index: int) -> str:
+def choose_ctranslate2_device(name: str, index: int) -> str:
     """ "cpu" or "cuda:N" for second pass number ``index``; ``name`` as in `gpu_worker.device`.
 
     A worker with the same name has been refused already where there is no such device. Left to

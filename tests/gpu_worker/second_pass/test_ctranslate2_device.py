@@ -10,8 +10,12 @@ from pathlib import Path
 import ctranslate2
 import pytest
 
-from gpu_worker.second_pass import SecondPassError, devices
-from gpu_worker.second_pass.devices import CUBLAS, choose_device, load_cublas
+from gpu_worker.second_pass import SecondPassError, ctranslate2_device
+from gpu_worker.second_pass.ctranslate2_device import (
+    CUBLAS,
+    choose_ctranslate2_device,
+    load_cublas,
+)
 
 
 @pytest.mark.parametrize(
@@ -30,30 +34,30 @@ def test_beside_its_worker(
     monkeypatch: pytest.MonkeyPatch, name: str, index: int, gpus: int, device: str
 ) -> None:
     monkeypatch.setattr(ctranslate2, "get_cuda_device_count", lambda: gpus)
-    monkeypatch.setattr(devices, "load_cublas", lambda: True)
-    assert choose_device(name, index) == device
+    monkeypatch.setattr(ctranslate2_device, "load_cublas", lambda: True)
+    assert choose_ctranslate2_device(name, index) == device
 
 
 class TestWithoutCublas:
     @pytest.fixture(autouse=True)
     def no_cublas(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(ctranslate2, "get_cuda_device_count", lambda: 1)
-        monkeypatch.setattr(devices, "load_cublas", lambda: False)
+        monkeypatch.setattr(ctranslate2_device, "load_cublas", lambda: False)
 
     def test_left_to_choose_it_takes_the_cpu_and_says_so(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
         with caplog.at_level(logging.WARNING):
-            assert choose_device("auto", 0) == "cpu"
+            assert choose_ctranslate2_device("auto", 0) == "cpu"
         assert "pip install nvidia-cublas-cu12" in caplog.text
 
     @pytest.mark.parametrize("name", ["cuda", "cuda:0"])
     def test_a_gpu_that_was_asked_for_is_refused(self, name: str) -> None:
         with pytest.raises(SecondPassError, match="pip install nvidia-cublas-cu12"):
-            choose_device(name, 0)
+            choose_ctranslate2_device(name, 0)
 
     def test_a_cpu_needs_none(self, caplog: pytest.LogCaptureFixture) -> None:
-        assert choose_device("cpu", 0) == "cpu"
+        assert choose_ctranslate2_device("cpu", 0) == "cpu"
         assert not caplog.text
 
 
