@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -58,9 +58,16 @@ def main(child: Child) -> None:
 
     figures = SecondPassFigures(child.plane, child.index)
 
-    def hear(utterances: Sequence[Samples], *, thorough: bool) -> list[tuple[Heard, ...]]:
+    def hear(
+        utterances: Sequence[Samples], *, thorough: bool, while_waiting: Callable[[], None]
+    ) -> list[tuple[Heard, ...]]:
+        def go_on() -> None:
+            line.beat()
+            if model.can_be_stopped:
+                while_waiting()
+
         with figures.hearing(utterances):
-            return model.hear(utterances, thorough=thorough, while_waiting=line.beat)
+            return model.hear(utterances, thorough=thorough, while_waiting=go_on)
 
     answering = Answering(slots, hear, CPU_BATCH if device == CPU else CUDA_BATCH)
     bell = child.bells.second_passes[child.index]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from shm.audio_ring import Samples
@@ -13,8 +13,17 @@ from shm.second_pass_slot import Question, SecondPassSlot
 class Hear(Protocol):
     """A model: what is heard in each utterance, thoroughly or quickly."""
 
-    def __call__(self, utterances: Sequence[Samples], *, thorough: bool) -> list[tuple[Heard, ...]]:
-        """See `Hearing.hear`."""
+    def __call__(
+        self, utterances: Sequence[Samples], *, thorough: bool, while_waiting: Callable[[], None]
+    ) -> list[tuple[Heard, ...]]:
+        """See `Hearing.hear`; what ``while_waiting`` raises ends it at once."""
+
+
+class _GivenUpError(Exception):
+    """What is being heard is not wanted any more, or something else is wanted first."""
+
+
+Asked = tuple[SecondPassSlot, Question]
 
 
 class Answering:
@@ -31,20 +40,40 @@ class Answering:
         Returns whether there were any.
 
         Who was answered goes to the end of the line, so that no slot waits for ever behind others.
+        Hearing is given up for a question that a final waits for, and when its own was withdrawn.
         """
-        open_questions: list[tuple[SecondPassSlot, Question]] = []
-        for slot in self._waiting:
-            question = slot.question()
-            if question is not None:
-                open_questions.append((slot, question))
+        open_questions = self._open()
         if not open_questions:
             return False
         purpose = max(question.purpose for _, question in open_questions)
         chosen = [asked for asked in open_questions if asked[1].purpose is purpose][: self._batch]
         audio = [slot.audio(question) for slot, question in chosen]
-        heard = self._hear(audio, thorough=purpose is not Purpose.PARTIAL)
+
+        def while_waiting() -> None:
+            if self._is_in_vain(chosen):
+                raise _GivenUpError
+
+        try:
+            heard = self._hear(
+                audio, thorough=purpose is not Purpose.PARTIAL, while_waiting=while_waiting
+            )
+        except _GivenUpError:
+            return True
         for (slot, question), hypotheses in zip(chosen, heard, strict=True):
             slot.answer(question, hypotheses)
             self._waiting.remove(slot)
             self._waiting.append(slot)
         return True
+
+    def _is_in_vain(self, being_heard: Sequence[Asked]) -> bool:
+        """Whether nobody waits for these any more, or a final waits for another question."""
+        now = {(slot.slot, question.number): question.purpose for slot, question in self._open()}
+        wanted = [now.get((slot.slot, question.number)) for slot, question in being_heard]
+        purposes = [purpose for purpose in wanted if purpose is not None]
+        if not purposes:
+            return True
+        return Purpose.FINAL not in purposes and Purpose.FINAL in now.values()
+
+    def _open(self) -> list[Asked]:
+        asked = ((slot, slot.question()) for slot in self._waiting)
+        return [(slot, question) for slot, question in asked if question is not None]

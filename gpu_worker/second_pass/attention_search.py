@@ -13,6 +13,7 @@ from typing import Final, NamedTuple, Protocol, TypeVar
 import torch
 
 Tokens = tuple[int, ...]
+BLOCK: Final = 64
 _EMPTY: Final = -math.inf
 """The score of a row that holds no text."""
 
@@ -100,31 +101,47 @@ def search(
     max_tokens: Sequence[int],
     start: int,
     end: int,
-    penalties: torch.Tensor,
     while_waiting: Callable[[], None] = lambda: None,
 ) -> list[list[tuple[Tokens, float]]]:
     """Up to ``width`` texts of each utterance with natural log-probabilities, likeliest first.
 
     Utterances are (frames, width of the network) each, texts at most ``max_tokens`` long.
-    ``penalties`` (vocabulary,) are added to every logit: 0, or -inf for what is never said.
     """
     beams = [_Beam(width, most, start) for most in max_tokens]
-    device, vocabulary = penalties.device, len(penalties)
+    device = utterances[0].device
     state = decoder.begin(utterances, width)
     while not all(beam.is_over for beam in beams):
         while_waiting()
         rows = [row for beam in beams for row in beam.rows]
         tokens = torch.tensor([row.token for row in rows], device=device)
         scores = torch.tensor([row.score for row in rows], device=device)
-        log_probs = torch.log_softmax(decoder(tokens, state) + penalties, -1)
+        log_probs = torch.log_softmax(decoder(tokens, state), -1)
+        vocabulary = log_probs.shape[-1]
         totals = (log_probs + scores[:, None]).view(len(beams), -1)
-        best, places = totals.topk(2 * width)
+        best, places = largest(totals, 2 * width)
         for beam, its_best, its_places in zip(beams, best.tolist(), places.tolist(), strict=True):
             if not beam.is_over:
                 found = zip(its_best, its_places, strict=True)
                 beam.grow([Candidate(s, *divmod(place, vocabulary)) for s, place in found], end)
         state.follow(_parents(beams, device))
     return [beam.best() for beam in beams]
+
+
+def largest(values: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The ``count`` largest of each row, falling, and their places: (rows, count) each.
+
+    In two steps, because `torch.topk` on a CPU takes its time over many: first the blocks that the
+    largest are in, which are no more than ``count``.
+    """
+    rows, length = values.shape
+    if length % BLOCK or length < BLOCK * count:
+        best, places = values.topk(count)
+        return best, places
+    blocks = values.view(rows, -1, BLOCK)
+    chosen = blocks.amax(-1).topk(count).indices
+    candidates = blocks.gather(1, chosen[:, :, None].expand(-1, -1, BLOCK)).flatten(1)
+    best, found = candidates.topk(count)
+    return best, chosen.gather(1, found // BLOCK) * BLOCK + found % BLOCK
 
 
 def _parents(beams: Sequence[_Beam], device: torch.device) -> torch.Tensor:

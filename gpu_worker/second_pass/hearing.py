@@ -30,6 +30,9 @@ _NOT_SPOKEN: Final = frozenset("0123456789$£€¥%°#@*[](){}<>♪♫")
 class Hearing(Protocol):
     """A loaded attention model. Not shared between threads."""
 
+    can_be_stopped: bool
+    """Whether what ``while_waiting`` raises ends the work at once."""
+
     def hear(
         self,
         utterances: Sequence[NDArray[np.int16]],

@@ -39,11 +39,14 @@ from shm.heard import Heard
 
 MODEL_FILES: Final = ("model.safetensors", "config.json", "tokenizer.json")
 _OUTPUT: Final = "decoder.output.weight"
+_OUTPUT_BIAS: Final = "decoder.output.bias"
 _EMBEDDING: Final = "decoder.embed_tokens.weight"
 
 
 class Moonshine:
     """A loaded model. Not shared between threads."""
+
+    can_be_stopped = True
 
     def __init__(self, directory: Path, device: str) -> None:
         """``device`` is "cpu" or "cuda:N". A CPU that can computes linear layers in 8 bits.
@@ -69,10 +72,11 @@ class Moonshine:
                 f"{self._shape.vocabulary}: take the model's own"
             )
         network = load_network(directory / "model.safetensors", self._shape)
+        unspoken = unspoken_tokens(self._tokenizer, self._shape.vocabulary)
+        network.decoder.forbid([token for token in unspoken if token != self._shape.end])
         if self._device.type == "cpu" and int8.is_supported():
             int8.round_layers(network)
         self._network = network.to(self._device).eval()
-        self._penalties = self._unspoken().to(self._device)
         self.hear([np.zeros(SAMPLE_RATE_HZ, np.int16)])
 
     def hear(
@@ -120,7 +124,6 @@ class Moonshine:
             ],
             start=self._shape.start,
             end=self._shape.end,
-            penalties=self._penalties,
             while_waiting=while_waiting,
         )
 
@@ -128,13 +131,6 @@ class Moonshine:
         samples = np.zeros(max(len(pcm), LEAST_SAMPLES), np.float32)
         samples[: len(pcm)] = pcm
         return torch.from_numpy(samples).to(self._device) / 32_768.0
-
-    def _unspoken(self) -> torch.Tensor:
-        """What is added to the logits: (vocabulary,), -inf for tokens that nobody says."""
-        penalties = torch.zeros(self._shape.vocabulary)
-        penalties[unspoken_tokens(self._tokenizer, self._shape.vocabulary)] = -torch.inf
-        penalties[self._shape.end] = 0.0
-        return penalties
 
 
 def load_shape(path: Path) -> MoonshineShape:
@@ -187,6 +183,7 @@ def load_network(path: Path, shape: MoonshineShape) -> MoonshineNetwork:
     network = MoonshineNetwork(shape)
     try:
         weights.setdefault(_OUTPUT, weights[_EMBEDDING])  # one table for both, unless published so
+        weights.setdefault(_OUTPUT_BIAS, torch.zeros(shape.vocabulary))
         network.load_state_dict(weights)
     except (KeyError, RuntimeError) as error:
         reason = " ".join(str(error).split())

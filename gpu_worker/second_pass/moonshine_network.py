@@ -40,31 +40,37 @@ class MoonshineShape:
 
 
 Angles = tuple[torch.Tensor, torch.Tensor]
-"""Cosines and sines for positions: (positions, rotated / 2) each."""
+"""What a head's numbers are multiplied by, and what their partners are: (positions, head) each."""
 
 
 class Rotation(nn.Module):
-    """Positions as angles: the first ``rotated`` of a head's numbers, in neighbouring pairs."""
+    """Positions as angles: the first ``rotated`` numbers of a head turn, in neighbouring pairs."""
 
     def __init__(self, shape: MoonshineShape) -> None:
         super().__init__()
+        head = shape.width // shape.heads
         pairs = torch.arange(0, shape.rotated, 2, dtype=torch.float32) / shape.rotated
-        self.register_buffer("_speeds", shape.rotation_base**-pairs, persistent=False)
-        self._rotated = shape.rotated
+        speeds = torch.zeros(head)
+        speeds[: shape.rotated] = (shape.rotation_base**-pairs).repeat_interleave(2)
+        partners = torch.arange(head)
+        partners[: shape.rotated] ^= 1
+        signs = torch.ones(head)
+        signs[: shape.rotated : 2] = -1.0
+        self.register_buffer("_speeds", speeds, persistent=False)
+        self.register_buffer("_partners", partners, persistent=False)
+        self.register_buffer("_signs", signs, persistent=False)
 
     def angles(self, start: int, stop: int) -> Angles:
         """For positions from ``start`` to before ``stop``."""
-        speeds = cast(torch.Tensor, self._speeds)
+        speeds, signs = cast(torch.Tensor, self._speeds), cast(torch.Tensor, self._signs)
         positions = torch.arange(start, stop, device=speeds.device, dtype=torch.float32)
         angles = positions[:, None] * speeds
-        return angles.cos(), angles.sin()
+        return angles.cos(), angles.sin() * signs
 
     def forward(self, heads: torch.Tensor, angles: Angles) -> torch.Tensor:
         """(.., positions, head) turned by `angles`."""
-        cosines, sines = angles
-        first, second = heads[..., : self._rotated : 2], heads[..., 1 : self._rotated : 2]
-        turned = (first * cosines - second * sines, second * cosines + first * sines)
-        return torch.cat([torch.stack(turned, -1).flatten(-2), heads[..., self._rotated :]], -1)
+        own, partners = angles
+        return heads * own + heads[..., cast(torch.Tensor, self._partners)] * partners
 
 
 class Attention(nn.Module):
@@ -241,7 +247,13 @@ class Decoder(nn.Module):
         self.rotation = Rotation(shape)
         self.layers = nn.ModuleList(DecoderLayer(shape) for _ in range(shape.decoder_layers))
         self.norm = nn.LayerNorm(shape.width, bias=False)
-        self.output = nn.Linear(shape.width, shape.vocabulary, bias=False)
+        self.output = nn.Linear(shape.width, shape.vocabulary)
+        """The published one has no bias: it is for what is never to be said."""
+
+    def forbid(self, tokens: Sequence[int]) -> None:
+        """These are never likely; before the layers are rounded."""
+        with torch.no_grad():
+            self.output.bias[list(tokens)] = -torch.inf
 
     def begin(self, utterances: Sequence[torch.Tensor], width: int) -> DecoderState:
         """A state for utterances of (frames, width) each, with ``width`` rows for each."""

@@ -41,6 +41,8 @@ _DEFAULT_SUPPRESSED: Final = -1  # CTranslate2's mark for the model's own list o
 class Whisper:
     """A loaded model. Not shared between threads."""
 
+    can_be_stopped = False  # CTranslate2 goes on, and the next utterance would wait for it
+
     def __init__(self, directory: Path, device: str) -> None:
         """``device`` is "cpu" or "cuda:N".
 

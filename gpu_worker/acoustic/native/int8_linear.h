@@ -142,7 +142,17 @@ class Int8Linear {
   void multiply(const Rounded& rounded, std::size_t panel, float* out) const {
     std::size_t row = 0;
     for (; row + kRows <= rounded.rows; row += kRows) tile<Panels, kRows>(rounded, row, panel, out);
-    for (; row < rounded.rows; ++row) tile<Panels, 1>(rounded, row, panel, out);
+    rest<Panels, kRows - 1>(rounded, row, panel, out);
+  }
+
+  // The last rows, at most `Rows`, together too: a beam search has no more than these.
+  template <int Panels, int Rows>
+  void rest(const Rounded& rounded, std::size_t row, std::size_t panel, float* out) const {
+    if (rounded.rows - row == Rows) {
+      tile<Panels, Rows>(rounded, row, panel, out);
+    } else if constexpr (Rows > 1) {
+      rest<Panels, Rows - 1>(rounded, row, panel, out);
+    }
   }
 
   // In assembly because GCC 12 copies the sums of the intrinsic from register to register.

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -25,6 +25,8 @@ class Room:
     def __init__(self, plane: Plane, bells: Doorbells, batch: int) -> None:
         self.asked: list[list[int]] = []
         self.thorough: list[bool] = []
+        self.meanwhile: Callable[[], object] = lambda: None
+        """What happens while the next audio is heard."""
         self.decoders = [DecoderSlot(plane, bells, slot) for slot in range(SLOTS)]
         for slot in range(SLOTS):
             audio = np.full(40, 100 + slot, np.int16)
@@ -42,14 +44,18 @@ class Room:
             pass
         return [slots for slots in self.asked[known:] if slots]
 
-    def _hear(self, audio: Sequence[Samples], *, thorough: bool) -> list[tuple[Heard, ...]]:
+    def _hear(
+        self, audio: Sequence[Samples], *, thorough: bool, while_waiting: Callable[[], None]
+    ) -> list[tuple[Heard, ...]]:
+        meanwhile, self.meanwhile = self.meanwhile, lambda: None
+        meanwhile()
+        while_waiting()
         if audio:
             self.thorough.append(thorough)
-        names = [int(samples[0]) - 100 for samples in audio]
-        self.asked.append(names)
+        self.asked.append([int(samples[0]) - 100 for samples in audio if len(samples)])
         return [
-            (Heard(f"slot {name} {len(samples)}", -1.0),)
-            for name, samples in zip(names, audio, strict=True)
+            (Heard(f"slot {samples[0] - 100} {len(samples)}", -1.0),) if len(samples) else ()
+            for samples in audio
         ]
 
 
@@ -142,8 +148,82 @@ def test_a_successor_answers_what_its_predecessor_left(plane: Plane, bells: Door
     number = Room(plane, bells, 1).ask(2)
     successor = Answering(
         [SecondPassSlot(plane, bells, slot) for slot in range(SLOTS)],
-        lambda audio, thorough: [(Heard(f"{len(samples)}", 0.0),) for samples in audio],
+        lambda audio, thorough, while_waiting: [
+            (Heard(f"{len(samples)}", 0.0),) for samples in audio
+        ],
         1,
     )
     assert successor.round()
     assert DecoderSlot(plane, bells, 2).answer(number) == (Heard("10", 0.0),)
+
+
+# -- giving up what is being heard
+
+
+@pytest.mark.parametrize("purpose", [Purpose.PARTIAL, Purpose.AHEAD])
+def test_a_final_does_not_wait_for_what_is_being_heard(
+    plane: Plane, bells: Doorbells, purpose: Purpose
+) -> None:
+    room = Room(plane, bells, 1)
+    room.ask(0, purpose)
+    room.meanwhile = lambda: room.ask(1, Purpose.FINAL)
+    assert room.rounds() == [[1], [0]], "the other one is heard after it, from its beginning"
+
+
+def test_a_final_is_heard_to_its_end(plane: Plane, bells: Doorbells) -> None:
+    room = Room(plane, bells, 1)
+    room.ask(0, Purpose.FINAL)
+    room.meanwhile = lambda: room.ask(1, Purpose.FINAL)
+    assert room.rounds() == [[0], [1]]
+
+
+def test_nothing_but_a_final_is_worth_giving_up_for(plane: Plane, bells: Doorbells) -> None:
+    room = Room(plane, bells, 1)
+    room.ask(0, Purpose.PARTIAL)
+    room.meanwhile = lambda: room.ask(1, Purpose.AHEAD)
+    assert room.rounds() == [[0], [1]]
+
+
+@pytest.mark.parametrize("purpose", list(Purpose))
+def test_what_nobody_waits_for_any_more_is_not_heard_to_its_end(
+    plane: Plane, bells: Doorbells, purpose: Purpose
+) -> None:
+    room = Room(plane, bells, 1)
+    room.ask(0, purpose)
+    room.meanwhile = room.decoders[0].withdraw
+    assert room.rounds() == []
+
+
+def test_a_question_that_another_one_replaced_is_given_up(plane: Plane, bells: Doorbells) -> None:
+    room = Room(plane, bells, 1)
+    room.ask(0, Purpose.AHEAD, stop=10)
+    room.meanwhile = lambda: room.ask(0, Purpose.AHEAD, stop=20)
+    room.rounds()
+    assert room.asked == [[0]]
+    assert room.decoders[0].answer(2) == (Heard("slot 0 20", -1.0),)
+
+
+def test_a_batch_goes_on_for_those_who_still_wait(plane: Plane, bells: Doorbells) -> None:
+    room = Room(plane, bells, 2)
+    number = room.ask(1, Purpose.PARTIAL)
+    room.ask(0, Purpose.PARTIAL)
+    room.meanwhile = room.decoders[0].withdraw
+    assert room.rounds() == [[0, 1]]
+    assert room.decoders[1].answer(number) == (Heard("slot 1 10", -1.0),)
+
+
+def test_hearing_that_is_hurried_while_it_lasts_is_not_given_up(
+    plane: Plane, bells: Doorbells
+) -> None:
+    """A question asked ahead for which its own final waits now, as another one does."""
+    room = Room(plane, bells, 1)
+    number = room.ask(0, Purpose.AHEAD)
+
+    def hurry_and_ask() -> None:
+        room.decoders[0].hurry()
+        room.ask(1, Purpose.FINAL)
+
+    room.meanwhile = hurry_and_ask
+    assert room.answering.round()
+    assert room.asked == [[0]]
+    assert room.decoders[0].answer(number) == (Heard("slot 0 10", -1.0),)

@@ -9,12 +9,11 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from gpu_worker.second_pass.attention_search import Tokens, search
+from gpu_worker.second_pass.attention_search import BLOCK, Tokens, largest, search
 
 START, END = 0, 1
 LETTERS = (2, 3, 4)
 VOCABULARY = 5
-NO_PENALTIES = torch.zeros(VOCABULARY)
 
 Texts = list[tuple[Tokens, float]]
 
@@ -35,11 +34,13 @@ class Rows:
 class Oracle:
     """Logits that depend on the utterance and on all tokens so far, and on nothing else.
 
-    An utterance is (1, 1): its seed. ``ends_at`` makes it end after so many letters for sure.
+    An utterance is (1, 1): its seed. ``ends_at`` makes it end after so many letters for sure;
+    ``never`` is a token without a chance.
     """
 
-    def __init__(self, ends_at: int = 4) -> None:
+    def __init__(self, ends_at: int = 4, never: int | None = None) -> None:
         self._ends_at = ends_at
+        self._never = never
 
     def begin(self, utterances: Sequence[torch.Tensor], width: int) -> Rows:
         return Rows([int(one[0, 0]) for one in utterances for _ in range(width)])
@@ -55,16 +56,18 @@ class Oracle:
         logits[START] = -torch.inf
         if len(text) >= self._ends_at:
             logits[list(LETTERS)] = -torch.inf
+        if self._never is not None:
+            logits[self._never] = -torch.inf
         return logits
 
-    def every_text(self, seed: int, penalties: torch.Tensor = NO_PENALTIES) -> Texts:
+    def every_text(self, seed: int) -> Texts:
         """All texts and what each is worth, best first."""
         worth: Texts = []
         for length in range(self._ends_at + 1):
             for text in itertools.product(LETTERS, repeat=length):
                 total = 0.0
                 for place, token in enumerate((*text, END)):
-                    logits = self.logits(seed, text[:place]) + penalties
+                    logits = self.logits(seed, text[:place])
                     total += float(torch.log_softmax(logits, -1)[token])
                 worth.append((text, total))
         return sorted(worth, key=lambda one: -one[1])
@@ -75,7 +78,6 @@ def heard(
     width: int,
     oracle: Oracle | None = None,
     max_tokens: int = 20,
-    penalties: torch.Tensor = NO_PENALTIES,
 ) -> list[Texts]:
     return search(
         oracle or Oracle(),
@@ -84,7 +86,6 @@ def heard(
         max_tokens=[max_tokens] * len(seeds),
         start=START,
         end=END,
-        penalties=penalties,
     )
 
 
@@ -121,22 +122,32 @@ def test_company_changes_nothing() -> None:
         assert [score for _, score in one] == pytest.approx([score for _, score in other])
 
 
-def test_what_is_never_said_is_not_said() -> None:
-    penalties = torch.zeros(VOCABULARY)
-    penalties[LETTERS[1]] = -torch.inf
+def test_what_has_no_chance_is_not_said() -> None:
+    oracle = Oracle(never=LETTERS[1])
     for seed in range(5):
-        (found,) = heard(seed, width=30, penalties=penalties)
+        (found,) = heard(seed, width=30, oracle=oracle)
         assert not [text for text, _ in found if LETTERS[1] in text]
-        best, worth = Oracle().every_text(seed, penalties)[0]
+        best, worth = oracle.every_text(seed)[0]
         assert found[0] == (best, pytest.approx(worth))
 
 
 def test_a_text_that_never_ends_is_cut_off() -> None:
-    penalties = torch.zeros(VOCABULARY)
-    penalties[END] = -torch.inf
-    (found,) = heard(3, width=2, oracle=Oracle(ends_at=100), max_tokens=7, penalties=penalties)
+    (found,) = heard(3, width=2, oracle=Oracle(ends_at=100, never=END), max_tokens=7)
     assert [len(text) for text, _ in found] == [7, 7]
     assert all(math.isfinite(score) for _, score in found)
+
+
+@pytest.mark.parametrize("length", [BLOCK - 1, BLOCK * 3, BLOCK * 40, BLOCK * 40 + 1])
+@pytest.mark.parametrize("count", [1, 2, 10])
+def test_the_largest_are_those_of_a_full_sort(length: int, count: int) -> None:
+    random = torch.Generator().manual_seed(length)
+    values = torch.randn(3, length, generator=random)
+    values[1, : length // 2] = -torch.inf
+    values[2, 5 : 5 + count] = 100.0 + torch.arange(count)  # all in one block
+    best, places = largest(values, count)
+    expected = values.sort(-1, descending=True)
+    assert torch.equal(best, expected.values[:, :count])
+    assert torch.equal(places, expected.indices[:, :count])
 
 
 def test_who_waits_is_called_at_every_step() -> None:
@@ -148,7 +159,6 @@ def test_who_waits_is_called_at_every_step() -> None:
         max_tokens=[20],
         start=START,
         end=END,
-        penalties=NO_PENALTIES,
         while_waiting=lambda: calls.append(None),
     )
     assert len(calls) == len(found[0][0]) + 1
