@@ -33,7 +33,6 @@ class WorkerSettings:
     device: str
     trailing_silence_ms: int = TRAILING_SILENCE_MS
     nothing_spoken_ms: int = NOTHING_SPOKEN_MS
-    second_pass: bool = False
     precision: str = "auto"
 
 
@@ -61,7 +60,7 @@ def _build(child: Child, settings: WorkerSettings, device: torch.device) -> Work
     spec = ModelSpec.load(Path(settings.model))
     geometry = child.plane.geometry
     mine = range(child.index, geometry.slots, geometry.workers)
-    batch = min(windows_at_a_time(device, beside=settings.second_pass), len(mine))
+    batch = min(windows_at_a_time(device), len(mine))
     model = load_model(spec, device, int8=uses_int8(settings.precision, device))
     stepper = make_stepper(model, spec, batch, device)
     slots = [WorkerSlot(child.plane, child.bells, slot) for slot in mine]

@@ -63,7 +63,7 @@ def _checks(
 def _device(name: str, precision: str) -> str:
     device = choose_device(name, 0)
     if device.type == "cpu":
-        cores = windows_at_a_time(device, beside=False)
+        cores = windows_at_a_time(device)
         numbers = "int8" if uses_int8(precision, device) else "float32"
         return f"CPU, {cores} cores, {numbers}, torch {torch.__version__}"
     properties = torch.cuda.get_device_properties(device)

@@ -43,16 +43,11 @@ def choose_device(name: str, worker: int) -> torch.device:
     return device
 
 
-def windows_at_a_time(device: torch.device, *, beside: bool) -> int:
-    """How many windows one step is for: as many as the CPU has cores.
-
-    ``beside`` says that a second pass runs beside the worker: it needs a core for itself, or finals
-    wait for it.
-    """
+def windows_at_a_time(device: torch.device) -> int:
+    """How many windows one step is for: as many as the CPU has cores."""
     if device.type == "cuda":
         return CUDA_BATCH
-    cores = len(os.sched_getaffinity(0)) - (1 if beside else 0)
-    return max(1, min(cores, MAX_CPU_WINDOWS))
+    return min(len(os.sched_getaffinity(0)), MAX_CPU_WINDOWS)
 
 
 def uses_int8(precision: str, device: torch.device) -> bool:

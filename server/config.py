@@ -24,6 +24,7 @@ MAX_BEAM_SIZE: Final = 2000
 MAX_PROCESSES: Final = 64
 CUDA_SLOTS: Final = 64
 CPU_SLOTS_PER_CORE: Final = 4
+MAX_CPU_SECOND_PASSES: Final = 4
 SLOTS_PER_DECODER: Final = 6
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 NO_LANGUAGE_MODEL: Final = "off"
@@ -55,6 +56,7 @@ class EngineConfig:
     search: str
     intermed_partials: bool
     second_pass: Path | None
+    second_passes: int
     trailing_silence_ms: int
     nothing_spoken_ms: int
 
@@ -309,6 +311,8 @@ def engine_config(
     decoders = values["decoders"] or max(1, min(-(-slots // SLOTS_PER_DECODER), cores - 1))
     if workers > slots:
         raise ConfigError(f"--gpus {workers} needs at least as many --slots, not {slots}")
+    second_pass = _second_pass(values["second_pass"], spec)
+    second_passes = _second_passes(values["device"], workers, cores)
     config = EngineConfig(
         model=values["model"],
         device=values["device"],
@@ -320,7 +324,8 @@ def engine_config(
         language_model=_language_model(values["lm"], spec),
         search=values["decoder"],
         intermed_partials=values["intermed_partials"],
-        second_pass=_second_pass(values["second_pass"], spec),
+        second_pass=second_pass,
+        second_passes=min(second_passes, slots) if second_pass is not None else 0,
         trailing_silence_ms=values["trailing_silence_ms"],
         nothing_spoken_ms=values["nothing_spoken_ms"],
     )
@@ -357,10 +362,17 @@ def has_nvidia_device() -> bool:
     return Path("/dev/nvidia0").exists() or Path("/dev/dxg").exists()
 
 
+def _is_gpu(device: str) -> bool:
+    return device.startswith("cuda") or (device == "auto" and has_nvidia_device())
+
+
 def _default_slots(device: str, workers: int, cores: int) -> int:
-    if device.startswith("cuda") or (device == "auto" and has_nvidia_device()):
-        return CUDA_SLOTS * workers
-    return CPU_SLOTS_PER_CORE * cores
+    return CUDA_SLOTS * workers if _is_gpu(device) else CPU_SLOTS_PER_CORE * cores
+
+
+def _second_passes(device: str, workers: int, cores: int) -> int:
+    """One for each GPU; on a CPU a core each, so that finals of a moment need not queue."""
+    return workers if _is_gpu(device) else min(cores, MAX_CPU_SECOND_PASSES)
 
 
 def _language_model(text: str, spec: ModelSpec) -> Path | None:

@@ -40,7 +40,6 @@ class Engine(Processes):
             "device": self.config.device,
             "trailing_silence_ms": self.config.trailing_silence_ms,
             "nothing_spoken_ms": self.config.nothing_spoken_ms,
-            "second_pass": self.config.second_pass is not None,
             "precision": self.config.precision,
         }
         for index in range(self.config.workers):
@@ -62,7 +61,7 @@ class Engine(Processes):
             self._add("decoder", "gpu_worker.decoder", index, line, settings)
 
     def _add_second_passes(self) -> None:
-        """One beside each worker, on the same device."""
+        """One beside each worker on its GPU, or several on the CPU."""
         settings = {"model": str(self.config.second_pass), "device": self.config.device}
         for index in range(self.plane.geometry.second_passes):
             line = self.plane.layout.second_pass_process(index)
@@ -80,5 +79,5 @@ def geometry_of(config: EngineConfig, spec: ModelSpec, frontends: int) -> Geomet
         chunk_frames=spec.chunk_frames,
         frame_samples=spec.frame_samples,
         vocabulary_size=len(spec.vocabulary),
-        second_passes=config.workers if config.second_pass is not None else 0,
+        second_passes=config.second_passes,
     )

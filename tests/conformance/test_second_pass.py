@@ -129,7 +129,7 @@ def test_a_directory_that_is_not_there() -> None:
 
 
 def broken_model(folder: Path) -> None:
-    (folder / "model.bin").write_bytes(b"not a model")
+    (folder / "model.safetensors").write_bytes(b"not a model")
 
 
 def broken_tokenizer(folder: Path) -> None:
@@ -144,7 +144,7 @@ def missing_configuration(folder: Path) -> None:
 def test_a_model_that_cannot_be_used(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
     """Found out by the process that loads it, and said once."""
     assert SECOND_PASS is not None
-    for name in ("model.bin", "config.json", "tokenizer.json", "vocabulary.json"):
+    for name in ("model.safetensors", "config.json", "tokenizer.json"):
         (tmp_path / name).write_bytes((SECOND_PASS / name).read_bytes())
     spoil(tmp_path)
     said = refusal_to_start(*FLAGS, environment={"REALTIME_ENGINE_SECOND_PASS": str(tmp_path)})

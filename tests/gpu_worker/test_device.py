@@ -87,21 +87,18 @@ def test_a_gpu_computes_in_full_float32() -> None:
     assert not torch.backends.cudnn.allow_tf32
 
 
-@pytest.mark.parametrize(
-    ("cores", "beside", "windows"),
-    [(1, False, 1), (1, True, 1), (2, False, 2), (2, True, 1), (6, True, 5), (64, True, 8)],
-)
-def test_a_cpu_steps_a_window_on_each_core_that_is_free(
-    monkeypatch: pytest.MonkeyPatch, cores: int, beside: bool, windows: int
+@pytest.mark.parametrize(("cores", "windows"), [(1, 1), (2, 2), (6, 6), (64, 8)])
+def test_a_cpu_steps_a_window_on_each_core(
+    monkeypatch: pytest.MonkeyPatch, cores: int, windows: int
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)))
     cpu = choose_device("cpu", 0)
     assert torch.get_num_threads() == 1, "a window has one core, not a part of several"
-    assert windows_at_a_time(cpu, beside=beside) == windows
+    assert windows_at_a_time(cpu) == windows
 
 
 def test_a_gpu_steps_a_batch() -> None:
-    assert windows_at_a_time(torch.device("cuda:0"), beside=True) == CUDA_BATCH
+    assert windows_at_a_time(torch.device("cuda:0")) == CUDA_BATCH
 
 
 @pytest.mark.parametrize(

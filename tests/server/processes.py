@@ -28,6 +28,7 @@ def echo_config(slots: int = 2, decoders: int = 1) -> EngineConfig:
         search="incremental",
         intermed_partials=False,
         second_pass=None,
+        second_passes=0,
         trailing_silence_ms=600,
         nothing_spoken_ms=5000,
     )

@@ -194,10 +194,36 @@ def test_defaults_are_those_of_the_protocol(monkeypatch: pytest.MonkeyPatch) -> 
         search="incremental",
         intermed_partials=False,
         second_pass=SECOND_PASS,
+        second_passes=4,
         trailing_silence_ms=600,
         nothing_spoken_ms=5000,
     )
     assert serve == ServeConfig("0.0.0.0", 4444, 1, "WARNING", None, None)
+
+
+@pytest.mark.parametrize(
+    ("flags", "gpu", "cores", "second_passes"),
+    [
+        ({}, False, 1, 1),
+        ({}, False, 2, 2),
+        ({}, False, 16, 4),
+        ({"--slots": "1"}, False, 16, 1),
+        ({}, True, 16, 1),
+        ({"--gpus": "2"}, True, 64, 2),
+        ({"--device": "cpu"}, True, 16, 4),
+        ({"--second-pass": "off"}, False, 16, 0),
+    ],
+)
+def test_second_passes_by_what_the_machine_has(
+    monkeypatch: pytest.MonkeyPatch,
+    flags: dict[str, str],
+    gpu: bool,
+    cores: int,
+    second_passes: int,
+) -> None:
+    monkeypatch.setattr(config, "has_nvidia_device", lambda: gpu)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
+    assert made(flags)[0].second_passes == second_passes
 
 
 @pytest.mark.parametrize(

@@ -48,16 +48,16 @@ def test_the_geometry_is_that_of_settings_and_model() -> None:
     )
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_second_pass_beside_each_worker(workers: int) -> None:
-    config = replace(echo_config(), workers=workers, second_pass=SECOND_PASS)
-    assert geometry_of(config, ECHO_SPEC, frontends=1).second_passes == workers
+@pytest.mark.parametrize("count", [1, 2])
+def test_as_many_second_passes_as_are_configured(count: int) -> None:
+    config = replace(echo_config(), second_pass=SECOND_PASS, second_passes=count)
+    assert geometry_of(config, ECHO_SPEC, frontends=1).second_passes == count
     engine = Engine(config, ECHO_SPEC, frontends=1)
     try:
-        for index in range(workers):
+        for index in range(count):
             process = managed(engine, "second pass", index)
             assert process.settings == {"model": str(SECOND_PASS), "device": "cpu"}
-        assert sum(m.name == "second pass" for m in engine._processes) == workers
+        assert sum(m.name == "second pass" for m in engine._processes) == count
         assert managed(engine, "decoder").settings["second_pass"] is True
     finally:
         engine.close()
@@ -127,7 +127,7 @@ def test_a_second_pass_that_cannot_be_used_is_said_once(
 ) -> None:
     """By the process that finds out; the start ends there."""
     (tmp_path / "model.bin").write_text("no model")
-    config = replace(echo_config(), second_pass=tmp_path)
+    config = replace(echo_config(), second_pass=tmp_path, second_passes=1)
     engine = Engine(config, ECHO_SPEC, frontends=1)
     try:
         with pytest.raises(UnusableError):
