@@ -152,13 +152,14 @@ def load_shape(path: Path) -> MoonshineShape:
     config = {**config, **(config.get("rope_parameters") or {})}
     try:
         heads = config["encoder_num_attention_heads"]
+        head = config["hidden_size"] // heads
         return MoonshineShape(
             width=config["hidden_size"],
             hidden=config["intermediate_size"],
             encoder_layers=config["encoder_num_hidden_layers"],
             decoder_layers=config["decoder_num_hidden_layers"],
             heads=heads,
-            rotated=int(config["hidden_size"] // heads * config["partial_rotary_factor"]),
+            rotated=_rotated(int(head * config["partial_rotary_factor"]), path),
             rotation_base=config["rope_theta"],
             max_tokens=config["max_position_embeddings"],
             vocabulary=config["vocab_size"],
@@ -167,6 +168,15 @@ def load_shape(path: Path) -> MoonshineShape:
         )
     except KeyError as error:
         raise SecondPassError(f"{path} has no {error}: take the model's own") from error
+
+
+def _rotated(numbers: int, path: Path) -> int:
+    if numbers % 2:
+        raise SecondPassError(
+            f"{path} has a partial_rotary_factor that turns {numbers} numbers of each head: "
+            "they turn in pairs, so it must be an even number"
+        )
+    return numbers
 
 
 def load_network(path: Path, shape: MoonshineShape) -> MoonshineNetwork:

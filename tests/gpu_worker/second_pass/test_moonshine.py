@@ -184,6 +184,11 @@ def test_weights_as_they_are_published(copy: Path, moonshine: Moonshine) -> None
     assert Moonshine(copy, CPU).hear([audio]) == moonshine.hear([audio])
 
 
+def test_a_rotation_of_half_a_pair(copy: Path) -> None:
+    reconfigured(copy, lambda config: config.update(partial_rotary_factor=0.92))
+    assert "turns 33 numbers of each head" in refusal(copy)
+
+
 @pytest.mark.parametrize("name", MODEL_FILES)
 def test_a_file_that_is_missing(copy: Path, name: str) -> None:
     (copy / name).unlink()
