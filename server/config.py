@@ -59,6 +59,7 @@ class EngineConfig:
     second_passes: int
     trailing_silence_ms: int
     nothing_spoken_ms: int
+    standby: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +218,12 @@ ENGINE_SETTINGS: Final = (
         "partial results every 600 ms of speech instead of every 4 to 5 s",
         switch=True,
     ),
+    Setting(
+        "--standby", "REALTIME_ENGINE_STANDBY", "False", _boolean,
+        "keep a successor loaded for every process of the engine, which takes over at once when "
+        "that dies; takes the memory twice",
+        switch=True,
+    ),
 )  # fmt: skip
 
 SERVE_SETTINGS: Final = (
@@ -328,6 +335,7 @@ def engine_config(
         second_passes=min(second_passes, slots) if second_pass is not None else 0,
         trailing_silence_ms=values["trailing_silence_ms"],
         nothing_spoken_ms=values["nothing_spoken_ms"],
+        standby=values["standby"],
     )
     return config, spec
 

@@ -84,7 +84,13 @@ class Figures:
         slots = view.slots()
         if link is not None:  # there are no more than model servers have room for
             slots = replace(slots, total=max(slots.held, min(slots.total, link.capacity)))
-        return health(view.processes(now_ns), slots, link, shutting_down=view.shutting_down)
+        return health(
+            view.processes(now_ns),
+            slots,
+            link,
+            shutting_down=view.shutting_down,
+            failing=view.failing,
+        )
 
     def snapshot(self, now_ns: int) -> Snapshot:
         """Everything; some hundreds of loads for each process."""

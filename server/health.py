@@ -39,6 +39,7 @@ def health(
     link: LinkView | None = None,
     *,
     shutting_down: bool,
+    failing: bool = False,
 ) -> Health:
     """What the state of the processes comes to; ``link`` where the model is elsewhere."""
     missing = [reason for process in processes if (reason := _missing(process))]
@@ -46,6 +47,8 @@ def health(
         missing.append("no model server is connected: the log says why")
     if all(process.kind == "frontend" for process in processes):
         missing.append("the engine has not been started")
+    if failing:
+        missing.insert(0, "a process of the engine ends again and again: the log says why")
     if shutting_down:
         missing.insert(0, "the server is stopping")
     return Health(tuple(missing), slots)

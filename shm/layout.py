@@ -117,7 +117,7 @@ class Geometry:
         return LINE_BYTES + _round_up(4 * self.chunk_frames * self.vocabulary_size, LINE_BYTES)
 
 
-# Header words. The supervisor writes them all, before any child starts (but SHUTDOWN).
+# Header words. The supervisor writes them all, before any child starts (but SHUTDOWN and FAILING).
 HEADER_MAGIC: Final = 0
 HEADER_VERSION: Final = 1
 HEADER_SUPERVISOR_PID: Final = 2
@@ -125,7 +125,8 @@ HEADER_SHUTDOWN: Final = 3
 HEADER_GEOMETRY: Final = 4
 GEOMETRY_FIELDS: Final = 9
 HEADER_STARTED_NS: Final = HEADER_GEOMETRY + GEOMETRY_FIELDS
-assert HEADER_STARTED_NS < LINE_WORDS
+HEADER_FAILING: Final = HEADER_STARTED_NS + 1
+assert HEADER_FAILING < LINE_WORDS
 
 # Words of a process line, written by that process.
 PROCESS_PID: Final = 0

@@ -51,6 +51,7 @@ VALUES: list[tuple[str, str, str, Any]] = [
     ("--intermed-partials", "tRUE", "intermed_partials", True),
     ("--intermed-partials", "1", "intermed_partials", True),
     ("--intermed-partials", "0", "intermed_partials", False),
+    ("--standby", "True", "standby", True),
     ("--host", "127.0.0.1", "host", "127.0.0.1"),
     ("--port", "65535", "port", 65_535),
     ("--frontends", "2", "frontends", 2),
@@ -197,6 +198,7 @@ def test_defaults_are_those_of_the_protocol(monkeypatch: pytest.MonkeyPatch) -> 
         second_passes=4,
         trailing_silence_ms=600,
         nothing_spoken_ms=5000,
+        standby=False,
     )
     assert serve == ServeConfig("0.0.0.0", 4444, 1, "WARNING", None, None)
 

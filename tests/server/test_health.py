@@ -47,6 +47,11 @@ def test_a_server_that_stops_is_not_ready() -> None:
     assert health([process()], FREE, shutting_down=True).not_ready == ("the server is stopping",)
 
 
+def test_an_engine_that_fails_again_and_again() -> None:
+    found = health([process()], FREE, shutting_down=False, failing=True)
+    assert found.not_ready == ("a process of the engine ends again and again: the log says why",)
+
+
 def test_a_full_server_is_ready_and_says_that_it_is_full() -> None:
     answer = ready_answer(health([process()], FULL, shutting_down=False))
     assert answer.status == 200

@@ -47,11 +47,14 @@ def test_views_end_with_their_part(plane: Plane) -> None:
         plane.line(0)[layout.LINE_WORDS]
 
 
-def test_shutdown_is_seen(plane: Plane) -> None:
+def test_shutdown_and_failure_are_seen(plane: Plane) -> None:
     child = Plane.attach(plane.fd)
     assert not child.shutting_down
     plane.header[layout.HEADER_SHUTDOWN] = 1
     assert child.shutting_down
+    for failing in (True, False):
+        plane.set_failing(failing)
+        assert child.failing is failing
 
 
 def test_a_read_only_mapping_cannot_be_written(plane: Plane) -> None:
