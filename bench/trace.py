@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from bench.usage import by_kind, cpu_seconds, taken
 from shm.inspect import plane_of
 from shm.plane import Plane
 from shm.trace import STAGES, Trace, found_in
@@ -86,29 +87,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         flags += ["--second-pass", options.second_pass]
     found: dict[int, list[Trace]] = {}
     for streams in options.streams:
-        found[streams] = measured(streams, options.seconds, flags)
+        found[streams], cpu_s = measured(streams, options.seconds, flags)
         if not found[streams]:
             print(f"no chunk of {streams} streams was answered", file=sys.stderr)
             return 1
-        print(table(streams, found[streams]), flush=True)
+        print(table(streams, found[streams]))
+        print(cpu_line(cpu_s, streams * options.seconds), flush=True)
     draw({streams: stages(traces) for streams, traces in found.items()}, options.output)
     print(f"drawn: {options.output}")
     return 0
 
 
-def measured(streams: int, seconds: int, flags: Sequence[str]) -> list[Trace]:
-    """The traces of a server of its own under so many streams."""
+def measured(
+    streams: int, seconds: int, flags: Sequence[str]
+) -> tuple[list[Trace], dict[str, float]]:
+    """A server of its own under so many streams: its traces, and CPU seconds by kind of process."""
     with ServerProcess("--slots", str(streams), *flags) as server:
         plane = plane_of(server.pid)
         gatherer = Gatherer()
+        before = cpu_seconds(server.pid)
         with watched(plane, gatherer):
             command = [sys.executable, "-m", "tools.loadtest", "--url", server.url]
             command += ["--streams", str(streams), "--duration", str(seconds)]
             subprocess.run(
                 command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False, timeout=seconds + 120
             )
+        cpu_s = by_kind(taken(before, cpu_seconds(server.pid)))
         plane.close()
-    return gatherer.traces
+    return gatherer.traces, cpu_s
 
 
 @contextmanager
@@ -147,7 +153,13 @@ def table(streams: int, traces: Sequence[Trace]) -> str:
         f"{row.name:<18}{row.mean:6.1f} {row.p50:6.1f} {row.p99:6.1f} {row.mean / total.mean:6.1%}"
         for row in (*rows, total)
     ]
-    return "\n".join([*lines, f"slowest: {slowest.name}", ""])
+    return "\n".join([*lines, f"slowest: {slowest.name}"])
+
+
+def cpu_line(cpu_s: dict[str, float], audio_s: float) -> str:
+    """What a second of audio costs each kind of process."""
+    costs = ", ".join(f"{kind} {1000 * spent / audio_s:.1f}" for kind, spent in cpu_s.items())
+    return f"CPU ms for a second of audio: {costs}\n"
 
 
 def draw(loads: dict[int, list[Stage]], path: Path) -> None:

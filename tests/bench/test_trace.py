@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.trace import NAMES, WARM_UP, Gatherer, draw, stages, table
+from bench.trace import NAMES, WARM_UP, Gatherer, cpu_line, draw, stages, table
 from shm.trace import STAGES, Trace
 
 
@@ -43,6 +43,11 @@ def test_the_table_names_the_slowest_and_adds_up() -> None:
     assert "slowest: step of the model" in text
     total = next(line for line in text.splitlines() if line.startswith("received to sent"))
     assert total.split()[3:] == ["55.0", "55.0", "55.0", "100.0%"]
+
+
+def test_the_cost_is_told_for_a_second_of_audio() -> None:
+    told = cpu_line({"worker": 6.0, "decoder": 0.3}, 60)
+    assert told == "CPU ms for a second of audio: worker 100.0, decoder 5.0\n"
 
 
 def test_a_picture_is_drawn(tmp_path: Path) -> None:
