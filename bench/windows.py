@@ -16,7 +16,8 @@ def speechlike(spec: ModelSpec, count: int, seed: int = 1) -> NDArray[np.int16]:
     envelope = np.abs(
         np.sin(np.linspace(0, 20, spec.window_samples)[None] + np.arange(count)[:, None])
     )
-    return np.clip(noise * envelope, -32768, 32767).astype(np.int16)
+    windows: NDArray[np.int16] = np.clip(noise * envelope, -32768, 32767).astype(np.int16)
+    return windows
 
 
 def stage(
