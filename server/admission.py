@@ -21,6 +21,7 @@ from shm.layout import PARTIALS_OF_ENGINE, SLOT_SESSION
 from shm.link_line import LinkLine
 from shm.outbox import OutboxRecord
 from shm.plane import Plane
+from shm.trace import Trace
 
 FULL: Final = "full"
 NO_MODEL_SERVER: Final = "no_model_server"
@@ -42,7 +43,7 @@ class FrontendFigures:
         self.finals = block.counter(figures.FINALS)
         self.partials = block.counter(figures.PARTIALS)
         self.audio = block.counter(figures.AUDIO_RECEIVED)
-        self.decoded_to_sent = block.histogram(figures.DECODED_TO_SENT)
+        self.published_to_sent = block.histogram(figures.PUBLISHED_TO_SENT)
         self.done_to_final = block.histogram(figures.DONE_TO_FINAL)
 
 
@@ -110,7 +111,16 @@ class Admission:
 class MeasuredSlot:
     """A session's slot; see `server.session.Slot` and `shm.frontend_slot.FrontendSlot`."""
 
-    __slots__ = ("_arrivals", "_asked_ns", "_figures", "_rate_hz", "_sent", "measured")
+    __slots__ = (
+        "_arrivals",
+        "_asked_ns",
+        "_figures",
+        "_rate_hz",
+        "_received_ns",
+        "_sent",
+        "_taken",
+        "measured",
+    )
 
     def __init__(
         self, slot: FrontendSlot, arrivals: Arrivals, counted: FrontendFigures, plane: Plane
@@ -121,6 +131,8 @@ class MeasuredSlot:
         self._rate_hz = plane.geometry.sample_rate_hz
         self._asked_ns: deque[int] = deque()  # as many as there are marks without their final
         self._sent = (0, 0)
+        self._received_ns = 0
+        self._taken: list[tuple[bool, tuple[int, ...]]] = []  # since `sent`: requested, its times
         arrivals.begin(slot.audio_head, time.monotonic_ns())
 
     @property
@@ -135,9 +147,14 @@ class MeasuredSlot:
     def free_marks(self) -> int:
         return self.measured.free_marks
 
+    def received(self) -> None:
+        """Bytes have come from the client; what is written next was in them, or before them."""
+        self._received_ns = time.monotonic_ns()
+
     def write_audio(self, samples: NDArray[np.int16]) -> None:
         head, count = self.measured.audio_head, samples.shape[0]
-        self._arrivals.note(head, head + count, time.monotonic_ns())
+        now_ns = time.monotonic_ns()
+        self._arrivals.note(head, head + count, self._received_ns or now_ns, now_ns)
         self.measured.write_audio(samples)
         self._figures.audio.add(count * MICRO // self._rate_hz)
 
@@ -148,18 +165,27 @@ class MeasuredSlot:
     def take(self) -> OutboxRecord | None:
         record = self.measured.take()
         if record is not None:
-            self._count(record, time.monotonic_ns())
+            self._taken.append((record.requested, self.measured.taken_times_ns))
         return record
 
     def sent(self, finals: int, partials: int) -> None:
-        """So many of the session's answers have gone to its client by now."""
+        """What was taken is with the socket, if it made a message; so many of the session's
+        answers have been by now.
+        """
+        if self._taken:
+            self._count(time.monotonic_ns())
         finals_before, partials_before = self._sent
         self._sent = (finals, partials)
         self._figures.finals.add(finals - finals_before)
         self._figures.partials.add(partials - partials_before)
 
-    def _count(self, record: OutboxRecord, now_ns: int) -> None:
+    def _count(self, now_ns: int) -> None:
         counted = self._figures
-        counted.decoded_to_sent.add((now_ns - self.measured.taken_stamp_ns) // 1000)
-        if record.requested:
-            counted.done_to_final.add((now_ns - self._asked_ns.popleft()) // 1000)
+        for requested, times_ns in self._taken:
+            trace = Trace._make((*times_ns, now_ns))
+            counted.published_to_sent.add((now_ns - trace.published_ns) // 1000)
+            if requested:
+                counted.done_to_final.add((now_ns - self._asked_ns.popleft()) // 1000)
+            if trace.received_ns:
+                self.measured.leave_trace(trace)
+        self._taken.clear()

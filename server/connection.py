@@ -80,6 +80,8 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._last_heard_s = self._loop.time()
+        if self._slot is not None:
+            self._slot.received()
         while data:
             piece, data = self._next_piece(data)
             self._receive(piece)
@@ -111,10 +113,10 @@ class Connection(asyncio.Protocol):
         if session is None or self._slot is None or self._transport.is_closing():
             return
         session.pump()
-        self._slot.sent(session.finals, session.partials)
         frames = [_text_frame(message) for message in session.outgoing()]
         if frames:
             self._transport.writelines(frames)
+        self._slot.sent(session.finals, session.partials)
         if self._transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
             self._log(logging.WARNING, "a client does not read what it is sent: disconnected")
             self._transport.abort()

@@ -58,6 +58,24 @@ class Snapshot:
         audio_s = self.total(figures.AUDIO_STEPPED)
         return self.histogram(figures.STEP).sum / audio_s if audio_s else None
 
+    @property
+    def slowest_stage(self) -> Slowest | None:
+        """Where a chunk of audio spends most of its time on its way; None before any."""
+        means = [
+            Slowest(figure, found.sum / found.count)
+            for figure in figures.TRACED
+            if (found := self.histogram(figure)).count
+        ]
+        return max(means, key=lambda stage: stage.mean_s, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Slowest:
+    """A stage, and how long it takes at the mean."""
+
+    stage: Histogram
+    mean_s: float
+
 
 class Figures:
     """Reads one plane."""

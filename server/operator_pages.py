@@ -16,19 +16,12 @@ from server.health import alive_answer, is_recent, ready_answer
 from server.metrics import CONTENT_TYPE, Metrics
 from server.site import Answer, Page, fresh_answer, json_answer
 from shm import figures
-from shm.figures import Distribution
+from shm.figures import Distribution, Histogram
 from shm.plane import Plane
 
 CACHE_S: Final = 0.5
 
-_STAGES: Final = {
-    "arrived_to_stepped": figures.ARRIVED_TO_STEPPED,
-    "stepped_to_decoded": figures.STEPPED_TO_DECODED,
-    "decoded_to_sent": figures.DECODED_TO_SENT,
-    "done_to_final": figures.DONE_TO_FINAL,
-    "second_pass": figures.SECOND_PASS,
-    "step": figures.STEP,
-}
+_TIMED: Final = (*figures.TRACED, figures.DONE_TO_FINAL, figures.SECOND_PASS)
 
 
 class OperatorPages:
@@ -95,9 +88,8 @@ def status(snapshot: Snapshot) -> dict[str, object]:
             "longest_backlog_s": slots.audio_waiting_s,
             "second_pass_queue": slots.questions_open,
         },
-        "stages": {
-            name: _quantiles(snapshot.histogram(figure)) for name, figure in _STAGES.items()
-        },
+        "stages": {_stage(figure): _quantiles(snapshot.histogram(figure)) for figure in _TIMED},
+        "slowest_stage": _slowest(snapshot),
         "processes": [
             {
                 "name": process.name,
@@ -110,6 +102,15 @@ def status(snapshot: Snapshot) -> dict[str, object]:
             for process in snapshot.processes
         ],
     }
+
+
+def _stage(figure: Histogram) -> str:
+    return figure.name.removesuffix("_seconds")
+
+
+def _slowest(snapshot: Snapshot) -> dict[str, object] | None:
+    found = snapshot.slowest_stage
+    return None if found is None else {"name": _stage(found.stage), "mean_s": found.mean_s}
 
 
 def _quantiles(found: Distribution) -> dict[str, float | int | None]:

@@ -37,7 +37,8 @@ def test_the_running_figures_are_shown(
         assert browser.text("#streams-total") == "2"
         listed = browser.run("document.querySelectorAll('#processes tr').length")
         assert listed == len(processes(console_server.pid)) - 1, "all but the supervisor"
-        assert browser.run("document.querySelectorAll('#latency tr').length") == 6
+        assert browser.run("document.querySelectorAll('#latency tr').length") == 8
+        assert browser.text("#slowest").startswith("Slowest: ")
         assert browser.text("#speed-now").endswith("%")
         if os.environ.get("CONSOLE_SCREENSHOTS"):
             browser.screenshot(IMAGES / "status.png")

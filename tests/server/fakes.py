@@ -66,6 +66,9 @@ class FakeSlot:
         self.unanswered += 1
         self.history.append(MARK)
 
+    def received(self) -> None:
+        """Bytes have come; only a measured slot takes the time."""
+
     def sent(self, finals: int, partials: int) -> None:
         self.told_sent = (finals, partials)
 

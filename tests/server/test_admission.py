@@ -20,7 +20,9 @@ from shm.outbox import ResumePoint
 from shm.plane import Plane
 from shm.process_line import ProcessLine
 from shm.session import SessionReader
-from tests.shm.planes import SMALL, final, samples
+from shm.trace import found_in
+from shm.worker_slot import WorkerSlot
+from tests.shm.planes import SMALL, emission, final, samples
 
 
 @pytest.fixture
@@ -90,12 +92,14 @@ def test_audio_is_counted_and_its_arrival_noted(
 ) -> None:
     slot = claimed(let_in)
     slot.write_audio(samples(*range(25)))
-    clock.now_ns += 500
+    clock.now_ns += 300
+    slot.received()
+    clock.now_ns += 200
     slot.write_audio(samples(*range(25)))
     assert counted(plane, figures.AUDIO_RECEIVED) == [500_000]  # 50 samples at 100 Hz
     arrivals = Arrivals(plane, slot.slot)
-    assert arrivals.arrived_ns(20) == 1_000_000_000
-    assert arrivals.arrived_ns(50) == 1_000_000_500
+    assert arrivals.of(20) == (1_000_000_000, 1_000_000_000)
+    assert arrivals.of(50) == (1_000_000_300, 1_000_000_500)
 
 
 def test_a_final_that_was_asked_for_is_timed_from_its_mark(
@@ -115,9 +119,35 @@ def test_a_final_that_was_asked_for_is_timed_from_its_mark(
     assert slot.take() is not None
     assert slot.take() is not None
     assert slot.take() is None
+    slot.sent(2, 0)
     assert timed(plane, figures.DONE_TO_FINAL).sum == pytest.approx(3.007 + 2.007)
-    assert timed(plane, figures.DECODED_TO_SENT).sum == pytest.approx(2 * 0.007)
-    assert timed(plane, figures.DECODED_TO_SENT).count == 2
+    assert timed(plane, figures.PUBLISHED_TO_SENT).sum == pytest.approx(2 * 0.007)
+    assert timed(plane, figures.PUBLISHED_TO_SENT).count == 2
+
+
+def test_a_chunk_s_times_are_left_for_whoever_looks(
+    plane: Plane, bells: Doorbells, let_in: Admission, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shm.decoder_slot.time", clock)
+    slot = claimed(let_in)
+    epoch, line = slot.measured.epoch, plane.line(plane.layout.frontend_line(slot.slot))
+    worker, decoder = WorkerSlot(plane, bells, slot.slot), DecoderSlot(plane, bells, slot.slot)
+    decoder.publish(final(epoch=epoch, resume=ResumePoint(1, 0, 0, 0, 0)))
+    slot.take()
+    slot.sent(1, 0)
+    assert found_in(line) is None, "nothing was stepped for it"
+    began_ns = clock.now_ns
+    clock.now_ns += 20
+    worker.publish(emission(epoch=epoch), (began_ns, began_ns + 5, began_ns + 9))
+    clock.now_ns += 30
+    decoder.read()
+    decoder.hold()
+    clock.now_ns += 40
+    decoder.publish(final(epoch=epoch, resume=ResumePoint(2, 0, 0, 0, 0)))
+    clock.now_ns += 50
+    slot.take()
+    slot.sent(2, 0)
+    assert found_in(line) == tuple(began_ns + after for after in (0, 5, 9, 20, 50, 90, 140))
 
 
 def test_answers_are_counted_as_they_are_sent(plane: Plane, let_in: Admission) -> None:

@@ -54,6 +54,20 @@ def test_the_real_time_factor_is_that_of_the_model(plane: Plane) -> None:
     assert view.snapshot(0).real_time_factor == pytest.approx(0.1)
 
 
+def test_the_slowest_stage_is_that_of_the_highest_mean(plane: Plane) -> None:
+    view = Figures(plane)
+    assert view.snapshot(0).slowest_stage is None
+    worker = Block(plane, "worker", plane.layout.worker_process(0))
+    for _ in range(3):
+        worker.histogram(figures.STAGED_TO_STEPPED).add(MICRO // 20)
+    worker.histogram(figures.RINGED_TO_STAGED).add(MICRO // 10)
+    worker.histogram(figures.STEP).add(MICRO)  # no stage of its own
+    slowest = view.snapshot(0).slowest_stage
+    assert slowest is not None
+    assert slowest.stage is figures.RINGED_TO_STAGED
+    assert slowest.mean_s == pytest.approx(0.1)
+
+
 def test_restarts_are_counted_by_kind(plane: Plane) -> None:
     ProcessLine(plane, plane.layout.decoder_process(0)).announce(3)
     ProcessLine(plane, plane.layout.decoder_process(1)).announce(2)
