@@ -17,7 +17,7 @@ from gpu_worker.endpointing import (
     EndpointTimes,
 )
 from gpu_worker.figures import WorkerFigures
-from gpu_worker.stepper import Stepper, make_stepper
+from gpu_worker.stepper import Stepper, make_stepper, streams_in_real_time
 from gpu_worker.worker import Worker
 from models.spec import ModelSpec, ModelSpecError
 from shm.child import ROUND_TIMEOUT_MS, Child, run_child
@@ -45,9 +45,11 @@ def main(child: Child) -> None:
     device = choose_device(settings.device, child.index)
     spec = ModelSpec.load(Path(settings.model))
     stepper = _stepper(child, settings, spec, device)
+    streams = streams_in_real_time(stepper, spec)
     if not child.take_turn(line):
         return
     line.runs_on(device.index if device.type == "cuda" else None)
+    line.could_step(streams)
     worker = _worker(child, settings, spec, stepper)
     bell = child.bells.workers[child.index]
     gc.collect()

@@ -10,6 +10,8 @@ allocated once.
 
 from __future__ import annotations
 
+import statistics
+import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Final, Protocol
@@ -23,6 +25,7 @@ from models.spec import ModelSpec
 
 WARM_UP_STEPS: Final = 3
 PADDING_ROW: Final = 0
+TIMED_STEPS: Final = 5
 
 
 class Stepper(Protocol):
@@ -171,3 +174,17 @@ def make_stepper(
     if device.type == "cuda":
         return GraphStepper(model, spec, batch, device)
     return ThreadedStepper(model, spec, batch)
+
+
+def streams_in_real_time(stepper: Stepper, spec: ModelSpec) -> int:
+    """How many streams the model alone could keep up with, by a few steps of full batches; >= 1.
+
+    Their windows are padding, which costs what speech does. Call it before any window is staged.
+    """
+    took_s = []
+    for _ in range(TIMED_STEPS):
+        began_s = time.perf_counter()
+        stepper.run(stepper.batch)
+        took_s.append(time.perf_counter() - began_s)
+    chunk_s = spec.chunk_samples / spec.sample_rate_hz
+    return max(1, int(stepper.batch * chunk_s / statistics.median(took_s)))

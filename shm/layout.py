@@ -138,6 +138,7 @@ PROCESS_STATE: Final = 2
 PROCESS_HEARTBEAT_NS: Final = 3
 PROCESS_ROUNDS: Final = 4
 PROCESS_DEVICE: Final = 5  # of a worker or second pass: 0 for the CPU, N + 1 for cuda:N
+PROCESS_STREAMS: Final = 6  # that a worker could step in real time, by its own clock at its start
 
 # Further words of the link's process line.
 LINK_SERVERS: Final = 8  # model servers that it is connected to
