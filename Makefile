@@ -58,7 +58,7 @@ $(VENV)/.installed-eval: $(VENV)/.installed-dev
 	$(PIP) install -c constraints.txt -e '.[dev,bench,plot,train,eval]'
 	@touch $@
 
-bench: install-dev ## the figures of docs/LOG.md again, on this machine
+bench: install-dev ## the figures of docs/PERFORMANCE.md again, on this machine
 	$(BIN)/python -m bench
 
 chaos: install-dev ## 500 random kills in 20 minutes under load, every final compared (ARGS="--kills 50 --minutes 2")

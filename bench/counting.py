@@ -47,6 +47,7 @@ class Counted:
     """A model's work for any number of rows: what there is once, and what each row adds."""
 
     weights_bytes: int
+    once_operations: int
     row_operations: int
     row_bytes: int
     calls: int
@@ -58,7 +59,7 @@ class Counted:
         share = bytes_of_a_number / FLOAT_BYTES
         return Work(
             rows,
-            rows * self.row_operations,
+            self.once_operations + rows * self.row_operations,
             self.calls,
             round(share * (self.weights_bytes + rows * self.row_bytes)),
             round(share * (self.passed_once_bytes + rows * self.passed_row_bytes)),
@@ -83,9 +84,9 @@ def counted(model: AcousticModel, spec: ModelSpec) -> Counted:
     with torch.no_grad():
         one, two = _operations(prepared(1)), _operations(prepared(2))
         first, second = _passed(prepared(1)), _passed(prepared(2))
-    assert two == 2 * one, "every row costs the same"
     return Counted(
         weights_bytes=weights,
+        once_operations=2 * one - two,
         row_operations=two - one,
         row_bytes=2 * spec.window_samples + out + 2 * state,
         calls=first.calls,

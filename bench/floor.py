@@ -1,6 +1,8 @@
 """The floor of a GPU step: what a model's operations and bytes would take at published peaks.
 
-    python -m bench.floor [--model DIR] [--rows 1 8 32 128 512] [--write]
+    python -m bench.floor [--model DIR ...] [--rows 1 8 32 128 512] [--write]
+
+For the bundled model, and for a larger one's geometry (`bench.fastconformer`); or for models given.
 
 Arithmetic, not measurement: nothing runs on a GPU. The operations and bytes of one step are counted
 by running the model on the CPU (`bench.counting`), and divided by what the makers of the cards say
@@ -19,6 +21,7 @@ from typing import Final
 
 import torch
 
+from bench import fastconformer
 from bench.counting import Counted, Work, counted
 from gpu_worker.acoustic.load import load_model
 from models import BUNDLED_MODEL
@@ -52,22 +55,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m bench.floor", description=(__doc__ or "").splitlines()[0]
     )
-    parser.add_argument("--model", type=Path, default=BUNDLED_MODEL, metavar="DIR")
+    parser.add_argument("--model", type=Path, nargs="+", default=[], metavar="DIR")
     parser.add_argument("--rows", type=int, nargs="+", default=ROWS)
     parser.add_argument("--write", action="store_true", help=f"replace those of {PAGE.name}")
     options = parser.parse_args(arguments)
     try:
-        spec = ModelSpec.load(options.model)
-        found = counted(load_model(spec, torch.device("cpu")), spec)
+        tables = [_of_directory(model, options.rows) for model in options.model or [BUNDLED_MODEL]]
     except ModelSpecError as error:
         print(error, file=sys.stderr)
         return 1
-    text = report(spec, found, options.rows)
+    if not options.model:
+        shape = fastconformer.Shape()
+        spec = fastconformer.spec_of(shape)
+        found = counted(fastconformer.build(torch.device("cpu"), 2, shape), spec)
+        tables.append(report(spec, found, options.rows))
+    text = "\n".join(tables)
     if options.write:
         PAGE.write_text(replaced(PAGE.read_text(encoding="utf-8"), text), encoding="utf-8")
     else:
         print(text, end="")
     return 0
+
+
+def _of_directory(directory: Path, rows: Sequence[int]) -> str:
+    spec = ModelSpec.load(directory)
+    return report(spec, counted(load_model(spec, torch.device("cpu")), spec), rows)
 
 
 def floor_ms(work: Work, operations_a_second: float, bytes_a_second: float) -> float:
@@ -104,7 +116,7 @@ def _model(spec: ModelSpec, found: Counted) -> list[str]:
         ("operations of a window", f"{one.operations / 1e9:.2f} billion"),
         ("operations of a stream a second", f"{one.operations / chunk_s / 1e9:.2f} billion"),
         ("weights, float32", f"{found.weights_bytes / 1e6:.1f} MB"),
-        ("into and out of a window", f"{found.row_bytes / 1e3:.0f} kB"),
+        ("into and out of a window, state included", f"{found.row_bytes / 1e3:.0f} kB"),
         ("read and written by its calls, unfused", f"{found.passed_row_bytes / 1e6:.0f} MB"),
         ("calls of a step", f"{found.calls}"),
     )

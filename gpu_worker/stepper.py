@@ -79,10 +79,15 @@ class _Staging:
 
 
 class EagerStepper:
-    """The model as it is written, over the rows in use: what the others are checked against."""
+    """The model as it is written: what the others are checked against.
+
+    On the CPU over the rows in use. On a GPU over the whole batch as the graph: which kernels run,
+    and so the last digits of a row, depend on the shape.
+    """
 
     def __init__(self, model: AcousticModel, spec: ModelSpec, batch: int, device: torch.device):
         self.batch = batch
+        self._whole_batch = device.type == "cuda"
         self._model = model
         self._device = device
         self._staging = _Staging(spec, batch, pinned=device.type == "cuda")
@@ -94,9 +99,11 @@ class EagerStepper:
     @torch.inference_mode()
     def run(self, items: int) -> NDArray[np.float32]:
         """See `Stepper.run`."""
-        inputs = (tensor[:items].to(self._device) for tensor in self._staging.inputs)
+        count = self.batch if self._whole_batch else items
+        self._staging.pad(items)
+        inputs = (tensor[:count].to(self._device) for tensor in self._staging.inputs)
         log_probs: NDArray[np.float32] = self._model.step(*inputs).cpu().numpy()
-        return log_probs
+        return log_probs[:items]
 
 
 class ThreadedStepper:

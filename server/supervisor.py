@@ -7,6 +7,7 @@ recorded; the loop acts on them.
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import socket
@@ -143,6 +144,8 @@ def _run(
         add_front(engine, sockets)
         engine.start(lambda: not stop.received)
         banner = banner_of(engine)
+        gc.collect()
+        gc.freeze()
         if not announce(" ".join(banner.split())):
             print(banner, file=sys.stderr, flush=True)
         while not stop.received:

@@ -33,6 +33,7 @@ class OneLayer(nn.Module):
 def test_a_matrix_is_two_operations_for_each_number_of_it() -> None:
     found = counted(OneLayer(), TINY)
     assert found.row_operations == 2 * INPUTS * OUTPUTS
+    assert found.once_operations == 0
     assert found.weights_bytes == 4 * INPUTS * OUTPUTS
     assert found.row_bytes == 2 * INPUTS + 4 * OUTPUTS + 2 * 1000
     assert found.calls == 2, "to float, and the product; the rest are views"

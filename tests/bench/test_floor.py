@@ -10,6 +10,7 @@ from tests.gpu_worker.tiny import TINY
 
 FOUND = Counted(
     weights_bytes=1000,
+    once_operations=0,
     row_operations=100,
     row_bytes=10,
     calls=7,
