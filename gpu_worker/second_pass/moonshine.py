@@ -20,7 +20,8 @@ from safetensors.torch import load_file
 
 from gpu_worker.acoustic import int8
 from gpu_worker.second_pass import SecondPassError
-from gpu_worker.second_pass.attention_search import Tokens, search
+from gpu_worker.second_pass.attention_search import TokenDecoder, Tokens, search
+from gpu_worker.second_pass.compiled_decoder import CompiledDecoder
 from gpu_worker.second_pass.hearing import (
     BEAM_SIZE,
     MIN_TOKENS,
@@ -74,9 +75,12 @@ class Moonshine:
         network = load_network(directory / "model.safetensors", self._shape)
         unspoken = unspoken_tokens(self._tokenizer, self._shape.vocabulary)
         network.decoder.forbid([token for token in unspoken if token != self._shape.end])
+        network.to(self._device).eval()
+        self._encoder = network.encoder
+        self._decoder: TokenDecoder[Any] = network.decoder
         if self._device.type == "cpu" and int8.is_supported():
+            self._decoder = CompiledDecoder(network.decoder, self._shape)
             int8.round_layers(network)
-        self._network = network.to(self._device).eval()
         self.hear([np.zeros(SAMPLE_RATE_HZ, np.int16)])
 
     def hear(
@@ -113,10 +117,10 @@ class Moonshine:
         frames = []
         for pcm in utterances:
             while_waiting()
-            frames.append(self._network.encoder(self._samples(pcm)))
+            frames.append(self._encoder(self._samples(pcm)))
         seconds = [len(pcm) // SAMPLE_RATE_HZ for pcm in utterances]
         return search(
-            self._network.decoder,
+            self._decoder,
             frames,
             width=BEAM_SIZE if thorough else 1,
             max_tokens=[
