@@ -54,6 +54,7 @@ async def _ready(settings: Settings) -> ClientConnection:
     tls: dict[str, Any] = {} if settings.ssl is None else {"ssl": settings.ssl}
     connection = await connect(
         settings.target,
+        additional_headers=settings.headers,
         compression=None,  # audio does not shrink
         max_queue=None,  # results are small, and are taken also while nobody looks at them
         open_timeout=None,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypedDict
 from urllib.parse import urlencode, urlsplit
 
@@ -11,6 +12,9 @@ from realtime_client.backoff import Backoff
 
 MIN_SAMPLE_RATE_HZ: Final = 8_000
 MAX_SAMPLE_RATE_HZ: Final = 48_000
+
+
+_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750: what the header can carry
 
 
 class Options(TypedDict, total=False):
@@ -21,6 +25,7 @@ class Options(TypedDict, total=False):
     ssl: ssl.SSLContext | None
     open_timeout_s: float
     reconnect: Backoff | None
+    api_key: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,8 @@ class Settings:
     """How long the server may take until it says that it is ready."""
     reconnect: Backoff | None = None
     """Connect again when the connection is lost, and send again what no final covers yet."""
+    api_key: str | None = field(default=None, repr=False)
+    """What the server's operator has given you, if the server asks for a key."""
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
@@ -58,6 +65,13 @@ class Settings:
             )
         if not self.open_timeout_s > 0:
             raise ValueError(f"open_timeout_s must be more than 0, not {self.open_timeout_s:g}")
+        if self.api_key is not None and not _TOKEN.fullmatch(self.api_key):
+            raise ValueError("api_key must be letters, digits and -._~+/ without blanks")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What goes with the request."""
+        return {} if self.api_key is None else {"Authorization": f"Bearer {self.api_key}"}
 
     @property
     def target(self) -> str:

@@ -21,8 +21,9 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from server.admission import Doorkeeper, MeasuredSlot, NoSlotError
-from server.handshake import RequestError, error_body, parse_request
+from server.admission import MeasuredSlot
+from server.doorway import Doorway
+from server.handshake import RequestError, error_body
 from server.session import GOING_AWAY, Session
 from server.site import JSON, Answer, Site, is_websocket
 from server.site import Request as PageRequest
@@ -38,7 +39,6 @@ MAX_FRAME_BYTES: Final = 1 << 20
 """Beyond this a message is not even read to its end."""
 MAX_UNSENT_BYTES: Final = 1 << 20
 """A client that lets this much pile up is not reading its results."""
-RETRY_AFTER_S: Final = 2
 
 log = logging.getLogger("realtime_engine.connection")
 
@@ -48,13 +48,13 @@ class Connection(asyncio.Protocol):
 
     def __init__(
         self,
-        admission: Doorkeeper,
+        doorway: Doorway,
         model_rate_hz: int,
         site: Site,
         loop: asyncio.AbstractEventLoop,
         on_closed: Callable[[Connection], None],
     ) -> None:
-        self._admission = admission
+        self._doorway = doorway
         self._model_rate_hz = model_rate_hz
         self._site = site
         self._loop = loop
@@ -99,7 +99,7 @@ class Connection(asyncio.Protocol):
             self._log(logging.INFO, f"connection lost: {error}")
         self._timer.cancel()
         if self._slot is not None:
-            self._admission.release(self._slot)
+            self._doorway.release(self._slot)
             self._slot = None
         self._on_closed(self)
 
@@ -170,22 +170,18 @@ class Connection(asyncio.Protocol):
             self._show_page(request)
             return
         try:
-            parameters = parse_request(request.path)
+            opening = self._doorway.read(request.path, _only(request.headers, "Authorization"))
+            response = self._ws.accept(request)
+            if response.status_code != 101:
+                reason = (response.body or b"").decode().strip()
+                self._doorway.refuse("handshake")
+                self._refuse(response.status_code, reason, tuple(response.headers.raw_items()))
+                return
+            self._slot = self._doorway.claim()
         except RequestError as error:
-            self._admission.refuse("path" if error.http_status == 404 else "parameter")
-            self._refuse(error.http_status, error.message)
+            self._refuse(error.http_status, error.message, error.headers)
             return
-        response = self._ws.accept(request)
-        if response.status_code != 101:
-            reason = (response.body or b"").decode().strip()
-            self._admission.refuse("handshake")
-            self._refuse(response.status_code, reason, response.headers)
-            return
-        try:
-            self._slot = self._admission.claim()
-        except NoSlotError as error:
-            self._refuse(503, str(error), Headers([("Retry-After", str(RETRY_AFTER_S))]))
-            return
+        parameters = opening.parameters
         self._ws.send_response(response)
         self._session = Session(self._slot, parameters, self._model_rate_hz)
         self._timer.cancel()
@@ -193,15 +189,14 @@ class Connection(asyncio.Protocol):
         self._log(logging.INFO, "stream begins", slot=self._slot.slot, **asdict(parameters))
         self._write(self._ws.data_to_send())
 
-    def _refuse(self, status: int, reason: str, headers: Headers | None = None) -> None:
-        given = tuple((headers or Headers()).raw_items())
-        self._answer(Answer(status, JSON, error_body(status, reason), given))
+    def _refuse(self, status: int, reason: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        self._answer(Answer(status, JSON, error_body(status, reason), headers))
         logs.event(log, logging.INFO, "refused", status=status, reason=reason)
 
     def _unreadable(self, replies: list[bytes]) -> list[bytes]:
         """What is no request is refused; of most the library would only end the connection."""
         self._requested = True
-        self._admission.refuse("handshake")
+        self._doorway.refuse("handshake")
         if any(replies):
             return replies  # a line too long
         assert self._ws.handshake_exc is not None
@@ -272,7 +267,7 @@ class Connection(asyncio.Protocol):
         assert self._slot is not None
         assert session.closing is not None
         self._log(logging.INFO, "stream ends", code=session.closing.code)
-        self._admission.release(self._slot)
+        self._doorway.release(self._slot)
         self._slot = None
         self._timer.cancel()
         self._timer = self._loop.call_later(CLOSE_TIMEOUT_S, self._transport.abort)
@@ -324,6 +319,12 @@ class Connection(asyncio.Protocol):
         if log.isEnabledFor(level):
             session = {logs.SESSION: self._session.id} if self._session is not None else {}
             logs.event(log, level, message, **session, **fields)
+
+
+def _only(headers: Headers, name: str) -> str | None:
+    """The header, if it is there once: of several, none can be believed."""
+    values = headers.get_all(name)
+    return values[0] if len(values) == 1 else None
 
 
 def _text_frame(message: bytes) -> bytes:

@@ -63,9 +63,9 @@ ADMITTED: Final = Counter("streams_admitted", "Streams that were given a slot")
 REFUSED: Final = Counter(
     "streams_refused",
     "Streams that were refused: every slot in use, no model server connected, a bad parameter, an "
-    "unknown path, or a handshake that is no WebSocket's",
+    "unknown path, a handshake that is no WebSocket's, or no API key that is known",
     "reason",
-    ("full", "parameter", "path", "handshake", "no_model_server"),
+    ("full", "parameter", "path", "handshake", "no_model_server", "key"),
 )
 FINALS: Final = Counter("finals_sent", "Finals sent to clients")
 PARTIALS: Final = Counter("partials_sent", "Partials sent to clients")

@@ -6,6 +6,8 @@
 export const CHUNK_MS = 128;
 export const UNREACHABLE = "The server cannot be reached. Check the network, then try again.";
 const REFUSED = "The server refused the connection. Try again in a moment.";
+const KEY_MISSING = "This server needs an API key: enter yours under Connection.";
+const KEY_UNKNOWN = "The server refused the connection: the API key under Connection may be wrong.";
 const MAX_UNSENT_BYTES = 256 * 1024;
 const LOOK_AGAIN_MS = 20;
 const FINAL_PATIENCE_MS = 20000;
@@ -18,6 +20,7 @@ export function address(settings) {
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
   const query = new URLSearchParams({ downsample: "True", sampleRate: String(settings.rate) });
   if (settings.digits) query.set("text2int", "True");
+  if (settings.key) query.set("apiKey", settings.key); // a page cannot set headers
   return `${scheme}//${location.host}/?${query}`;
 }
 
@@ -25,6 +28,7 @@ export class Recogniser {
   // `on` has: ready(), hypothesis(message), notice(text), closed({ expected, reason }).
   constructor(settings, on) {
     this.rate = settings.rate;
+    this._hasKey = Boolean(settings.key);
     this.sentSamples = 0;
     this.stoppedAt = null;
     this._on = on;
@@ -94,7 +98,7 @@ export class Recogniser {
     const expected = this._closing;
     this._closing = true;
     let reason = "";
-    if (!this._ready && !expected) reason = await whyRefused();
+    if (!this._ready && !expected) reason = await whyRefused(this._hasKey);
     else if (!expected) reason = this._said || whyLost(event);
     this._on.closed({ expected, reason });
   }
@@ -105,7 +109,7 @@ function whyLost(event) {
   return "The connection to the server was lost. What was heard so far is above.";
 }
 
-async function whyRefused() {
+async function whyRefused(hasKey) {
   let answer;
   try {
     answer = await fetch("/readyz", { cache: "no-store" });
@@ -118,5 +122,6 @@ async function whyRefused() {
   if (health.slots.free === 0) {
     return `All ${health.slots.total} streams of this server are in use. Try again in a moment.`;
   }
+  if (health.api_key_needed) return hasKey ? KEY_UNKNOWN : KEY_MISSING;
   return REFUSED;
 }

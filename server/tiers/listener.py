@@ -17,13 +17,14 @@ import signal
 import socket
 import ssl
 import time
-from pathlib import Path
 from typing import Final
 
 import uvloop
 
 from server.admission import Admission, FrontendFigures, MeasuredSlot, NoSlotError
+from server.api_keys import ApiKeys
 from server.connection import HANDSHAKE_TIMEOUT_S, Connection
+from server.doorway import Doorway
 from server.operator_pages import OperatorPages
 from server.site import Site
 from server.tiers.channel import Channel, ChannelError
@@ -33,7 +34,7 @@ from server.tiers.greeting import ServerGreeting, offer
 from server.tiers.hosting import Hosting
 from server.tiers.keys import KeyFileError, load_key
 from server.tiers.settings import ListenerSettings
-from server.tls import TlsError, server_context
+from server.tls import Certificate, TlsError
 from shm.child import Child, run_child
 from shm.frontend_slot import SlotPool
 from shm.process_line import ProcessLine
@@ -140,8 +141,9 @@ class Listener:
         return guest.connection
 
     def _page(self) -> Connection:
+        nobody = Doorway(Nobody(), ApiKeys())
         return Connection(
-            Nobody(), self._geometry.sample_rate_hz, self._pages, self._loop, lambda _: None
+            nobody, self._geometry.sample_rate_hz, self._pages, self._loop, lambda _: None
         )
 
     async def _drain(self) -> None:
@@ -228,21 +230,30 @@ class Nobody:
         """Is never called."""
 
 
+def read_again(certificate: Certificate) -> None:
+    """The certificate as its files are now; what it was, if they cannot be used."""
+    try:
+        certificate.read_again()
+    except TlsError as error:
+        log.error("the certificate stays as it was: %s", error)
+    else:
+        log.warning("the certificate was read again")
+
+
 def main(child: Child) -> None:
     """Runs the event loop of the listener until SIGTERM or the supervisor's death."""
     settings = ListenerSettings(**child.settings)
     line = ProcessLine(child.plane, child.plane.layout.frontend_process(child.index))
     line.announce(child.generation)
-    tls = None
-    if settings.ssl_cert is not None and settings.ssl_key is not None:
-        tls = server_context(Path(settings.ssl_cert), Path(settings.ssl_key))
+    certificate = Certificate(settings.ssl_cert, settings.ssl_key)
     listening = socket.socket(fileno=settings.listen_fd)
     operators = None
     if settings.operator_fd is not None:
         operators = socket.socket(fileno=settings.operator_fd)
 
     async def serve() -> None:
-        await Listener(child, settings, line).serve(listening, tls, operators)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, read_again, certificate)
+        await Listener(child, settings, line).serve(listening, certificate.context, operators)
 
     uvloop.run(serve())
 

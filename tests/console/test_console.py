@@ -17,6 +17,7 @@ import pytest
 
 from realtime_client.messages import Word
 from realtime_client.subtitles import to_srt
+from server.api_keys import KEYS_VARIABLE
 from tests.conformance.client import Client
 from tests.conformance.conftest import echo_flags
 from tests.conformance.server_process import HOST, ROOT, ServerProcess, free_port
@@ -312,3 +313,32 @@ def test_a_page_that_is_for_operators_alone_is_not_offered(
     with ServerProcess(*echo_flags(), "--operator-address", f"{HOST}:{free_port()}") as server:
         browser.open(address_of(server))
         browser.until("document.querySelector('#status-link').hidden")
+
+
+def test_a_server_that_needs_a_key_says_so_and_takes_it(
+    open_browser: OpenBrowser, tmp_path: Path
+) -> None:
+    browser = open_browser()
+    key = "a-key-of-the-server"
+    with ServerProcess(*echo_flags(), environment={KEYS_VARIABLE: key}) as server:
+        browser.open(address_of(server))
+        for typed, said in (("", "needs an API key"), ("some-other-key", "may be wrong")):
+            type_key(browser, typed)
+            browser.click("#microphone")
+            browser.until("!document.querySelector('#notice').hidden")
+            assert said in browser.text("#notice-text")
+            browser.click("#notice-close")
+        type_key(browser, key)
+        browser.click("#microphone")
+        browser.until(f"{STATE} === 'live'")
+        assert key not in browser.text("#url")
+        browser.open(address_of(server))
+        assert browser.run("document.querySelector('#key').value") == key
+        assert not any("Content Security" in complaint for complaint in browser.complaints())
+
+
+def type_key(browser: Browser, key: str) -> None:
+    browser.run(
+        f"document.querySelector('#key').value = '{key}';"
+        "document.querySelector('#key').dispatchEvent(new Event('change'))"
+    )

@@ -50,8 +50,17 @@ def test_options_are_the_fields() -> None:
         ({"sample_rate_hz": 48_001}, "from 8000 to 48000, not 48001"),
         ({"open_timeout_s": 0.0}, "open_timeout_s must be more than 0, not 0"),
         ({"open_timeout_s": float("nan")}, "open_timeout_s must be"),
+        ({"api_key": "two words"}, "api_key must be letters, digits and"),
+        ({"api_key": "key\r\nX: y"}, "api_key must be letters, digits and"),
     ],
 )
 def test_bad_options(options: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         Settings(**{"url": "ws://localhost"} | options)
+
+
+def test_a_key_goes_with_the_request_and_is_not_shown() -> None:
+    settings = Settings("ws://localhost", api_key="a-key==")
+    assert settings.headers == {"Authorization": "Bearer a-key=="}
+    assert "a-key" not in repr(settings)
+    assert Settings("ws://localhost").headers == {}

@@ -11,7 +11,9 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 from websockets.uri import parse_uri
 
+from server.api_keys import ApiKeys
 from server.connection import Connection
+from server.doorway import Doorway
 from server.site import Site, console_pages
 from tests.server.fakes import RING_SAMPLES, FakeLoop, FakePool, FakeSlot, FakeTransport
 
@@ -30,7 +32,10 @@ class Peer:
         pool: FakePool | None = None,
         tls: bool = False,
         ring_samples: int = RING_SAMPLES,
+        keys: ApiKeys | None = None,
+        headers: dict[str, str] | None = None,
     ) -> None:
+        self.headers = headers or {}
         self.loop = FakeLoop()
         self.pool = pool or FakePool(ring_samples=ring_samples)
         self.transport = FakeTransport(tls=tls)
@@ -41,7 +46,11 @@ class Peer:
         self.refusal: Response | None = None
         self.client = ClientProtocol(parse_uri("ws://localhost" + target))
         self.connection = Connection(
-            cast(Any, self.pool), MODEL_RATE_HZ, SITE, cast(Any, self.loop), self._on_closed
+            Doorway(cast(Any, self.pool), keys or ApiKeys()),
+            MODEL_RATE_HZ,
+            SITE,
+            cast(Any, self.loop),
+            self._on_closed,
         )
         self.connection.connection_made(self.transport)
         self._delivered = 0
@@ -51,7 +60,9 @@ class Peer:
 
     def request(self) -> bytes:
         """The client's opening request."""
-        self.client.send_request(self.client.connect())
+        request = self.client.connect()
+        request.headers.update(self.headers)
+        self.client.send_request(request)
         return self.written()
 
     def written(self) -> bytes:

@@ -31,7 +31,7 @@ from server.handshake import Parameters, RequestError, error_body, max_message_b
     ],
 )
 def test_accepted(target: str, expected: Parameters) -> None:
-    assert parse_request(target) == expected
+    assert parse_request(target).parameters == expected
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_accepted(target: str, expected: Parameters) -> None:
         ("", 404, "connect to /"),
         ("/stream?text2int=True", 404, "'/stream', connect to /"),
         ("//?text2int=True", 404, "connect to /"),
-        ("/?lang=en", 400, "'lang', the parameters are downsample, sampleRate, text2int"),
+        ("/?lang=en", 400, "'lang', the parameters are downsample, sampleRate, text2int, apiKey"),
         ("/?Text2Int=True", 400, "case-sensitive: write text2int"),
         ("/?samplerate=16000&downsample=True", 400, "case-sensitive: write sampleRate"),
         ("/?text2int=True&text2int=True", 400, "text2int is given more than once"),
@@ -92,7 +92,7 @@ def test_refused(target: str, http_status: int, said: str) -> None:
 def test_any_string_is_understood_or_refused(target: str) -> None:
     refusal: RequestError | None = None
     try:
-        assert 8000 <= parse_request(target).sample_rate_hz <= 48000
+        assert 8000 <= parse_request(target).parameters.sample_rate_hz <= 48000
     except RequestError as error:
         refusal = error
     if refusal is not None:

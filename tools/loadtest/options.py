@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +34,9 @@ or transcripts.tsv (file name, tab, text) adds the word error rate to the figure
 DURATION_S: Final = 60.0
 TRIAL_DURATION_S: Final = 120.0
 MOST_STREAMS: Final = 1000
+API_KEY_VARIABLE: Final = "LOADTEST_API_KEY"
+
+_BEARER_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750
 
 
 class UsageError(ValueError):
@@ -55,6 +60,7 @@ class Options:
     plot_path: Path | None
     find_max: bool = False
     most_streams: int = MOST_STREAMS
+    api_key: str | None = None
 
     @property
     def request_url(self) -> str:
@@ -93,6 +99,7 @@ def parse_options(argv: Sequence[str] | None) -> Options:
         plot_path=given.plot,
         find_max=given.find_max,
         most_streams=given.most_streams,
+        api_key=given.api_key,
     )
     _check(options)
     return options
@@ -110,6 +117,8 @@ def _check(options: Options) -> None:
     for name, _value in parse_qsl(parts.query, keep_blank_values=True):
         if name in ("downsample", "sampleRate", "text2int"):
             raise UsageError(f"{name} does not belong in --url: use --sample-rate and --text2int")
+    if options.api_key is not None and not _BEARER_TOKEN.fullmatch(options.api_key):
+        raise UsageError("--api-key should be letters, digits and -._~+/ without blanks")
     for path in (options.json_path, options.plot_path):
         if path is not None and not path.parent.is_dir():
             raise UsageError(f"no such folder for the result: {path.parent}")
@@ -129,6 +138,13 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument_group("the load").add_argument
     add("--streams", type=_count, default=6, metavar="N", help="connections at the same time")
     add("--url", default="ws://localhost:4444", help="the server, ws:// or wss://")
+    add(
+        "--api-key",
+        default=os.environ.get(API_KEY_VARIABLE),
+        metavar="KEY",
+        help=f"for a server that asks for one; {API_KEY_VARIABLE} in the environment keeps it out "
+        "of the list of processes (default: no key)",
+    )
     add(
         "--duration",
         type=_positive,

@@ -31,6 +31,12 @@ class Target:
     rate_hz: int
     timeout_s: float
     clips: Sequence[Clip]
+    api_key: str | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What goes with every connection's request."""
+        return {} if self.api_key is None else {"Authorization": f"Bearer {self.api_key}"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,7 @@ async def play_stream(plan: StreamPlan, target: Target, tally: Tally) -> None:
     await _sleep_until(plan.connect_due_s)
     opening = connect(
         target.url,
+        additional_headers=target.headers,
         compression=None,  # audio does not shrink, and the load should be the server's
         proxy=None,  # a proxy's latency is not the server's
         open_timeout=target.timeout_s,

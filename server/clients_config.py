@@ -1,0 +1,36 @@
+"""The settings of a WebSocket server that are about its clients; see `server.config`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from server.api_keys import KEYS_VARIABLE, ApiKeysError, load_keys
+from server.config import ConfigError, Setting, path_or_none, read
+from server.frontend_settings import ClientSettings
+
+CLIENT_SETTINGS: Final = (
+    Setting(
+        "--api-key-file", "REALTIME_ENGINE_API_KEY_FILE", "", path_or_none,
+        "file with the API keys of clients, one a line, read again at SIGHUP; instead of it, the "
+        f"keys themselves may be in the variable {KEYS_VARIABLE} (neither: no key is needed)",
+    ),
+)  # fmt: skip
+
+
+def client_settings(
+    flags: Mapping[str, str | None], environment: Mapping[str, str]
+) -> ClientSettings:
+    """What is asked of clients.
+
+    Raises:
+        ConfigError: an unusable value, or no usable keys where there should be some.
+    """
+    values = read(CLIENT_SETTINGS, flags, environment)
+    path: Path | None = values.pop("api_key_file")
+    try:
+        load_keys(path, environment)
+    except ApiKeysError as error:
+        raise ConfigError(str(error)) from error
+    return ClientSettings(api_key_file=str(path.absolute()) if path else None, **values)

@@ -1,0 +1,48 @@
+"""The settings about clients, by flag and by variable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from server.api_keys import KEYS_VARIABLE
+from server.clients_config import CLIENT_SETTINGS, client_settings
+from server.config import ConfigError
+from server.frontend_settings import ClientSettings
+
+KEY = "a-key-of-the-server"
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    path = tmp_path / "keys"
+    path.write_text(KEY + "\n")
+    return path
+
+
+def test_nothing_is_asked_of_clients_by_default() -> None:
+    assert client_settings({}, {}) == ClientSettings()
+
+
+def test_every_setting_is_a_field() -> None:
+    assert {setting.name for setting in CLIENT_SETTINGS} == set(ClientSettings.__slots__)
+
+
+def test_a_key_file_by_its_flag_and_by_its_variable(
+    key_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(key_file.parent)
+    for given in (str(key_file), key_file.name):
+        assert client_settings({"api_key_file": given}, {}).api_key_file == str(key_file)
+        variable = {"REALTIME_ENGINE_API_KEY_FILE": given}
+        assert client_settings({}, variable).api_key_file == str(key_file)
+
+
+def test_keys_are_looked_at_before_anything_starts(key_file: Path) -> None:
+    with pytest.raises(ConfigError, match="both set"):
+        client_settings({"api_key_file": str(key_file)}, {KEYS_VARIABLE: KEY})
+    with pytest.raises(ConfigError, match=f"key 1 of {KEYS_VARIABLE}"):
+        client_settings({}, {KEYS_VARIABLE: "short"})
+    with pytest.raises(ConfigError, match="cannot be read"):
+        client_settings({"api_key_file": str(key_file.parent)}, {})
