@@ -10,6 +10,7 @@ from urllib.parse import urlencode, urlsplit
 
 from realtime_client.backoff import Backoff
 
+NEW_SESSION: Final = "new"
 MIN_SAMPLE_RATE_HZ: Final = 8_000
 MAX_SAMPLE_RATE_HZ: Final = 48_000
 
@@ -73,13 +74,20 @@ class Settings:
         """What goes with the request."""
         return {} if self.api_key is None else {"Authorization": f"Bearer {self.api_key}"}
 
-    @property
-    def target(self) -> str:
-        """The whole address, with the parameters as the protocol writes them."""
-        parameters = {
+    def target(self, session: str | None = None, last_message_id: str | None = None) -> str:
+        """The whole address, with the parameters as the protocol writes them.
+
+        If a lost connection is to be made again, also with those of the session: a new one, or
+        ``session``, of which ``last_message_id`` was the last that came.
+        """
+        parameters: dict[str, object] = {
             "downsample": True,  # the contract's word for "any rate"
             "sampleRate": self.sample_rate_hz,
             "text2int": self.text2int,
         }
+        if self.reconnect is not None:
+            parameters["session"] = session or NEW_SESSION
+            if session is not None and last_message_id is not None:
+                parameters["lastMsgId"] = last_message_id
         parts = urlsplit(self.url)
         return parts._replace(path=parts.path or "/", query=urlencode(parameters)).geturl()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from server.api_keys import KEYS_VARIABLE, ApiKeysError, load_keys
-from server.config import ConfigError, Setting, path_or_none, read
+from server.config import ConfigError, Setting, path_or_none, read, whole_number
 from server.frontend_settings import ClientSettings
 
 CLIENT_SETTINGS: Final = (
@@ -15,6 +15,11 @@ CLIENT_SETTINGS: Final = (
         "--api-key-file", "REALTIME_ENGINE_API_KEY_FILE", "", path_or_none,
         "file with the API keys of clients, one a line, read again at SIGHUP; instead of it, the "
         f"keys themselves may be in the variable {KEYS_VARIABLE} (neither: no key is needed)",
+    ),
+    Setting(
+        "--keep-session-s", "REALTIME_ENGINE_KEEP_SESSION_S", "30", whole_number(0, 600),
+        "seconds for which a client whose connection broke may come back to its session, if it has "
+        "asked for that (0: never; with more than one of --frontends: never)",
     ),
 )  # fmt: skip
 

@@ -21,9 +21,9 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from server.admission import MeasuredSlot
 from server.doorway import Doorway
 from server.handshake import RequestError, error_body
+from server.keeping import Stream
 from server.session import GOING_AWAY, Session
 from server.site import JSON, Answer, Site, is_websocket
 from server.site import Request as PageRequest
@@ -35,10 +35,13 @@ CLOSE_TIMEOUT_S: Final = 5
 PING_INTERVAL_S: Final = 20
 PING_TIMEOUT_S: Final = 60
 """A client that has sent nothing, not even a pong, for this long is gone."""
+MAX_NUMBER_DIGITS: Final = 18
 MAX_FRAME_BYTES: Final = 1 << 20
 """Beyond this a message is not even read to its end."""
 MAX_UNSENT_BYTES: Final = 1 << 20
 """A client that lets this much pile up is not reading its results."""
+
+POLICY_VIOLATION: Final = 1008
 
 log = logging.getLogger("realtime_engine.connection")
 
@@ -49,20 +52,18 @@ class Connection(asyncio.Protocol):
     def __init__(
         self,
         doorway: Doorway,
-        model_rate_hz: int,
         site: Site,
         loop: asyncio.AbstractEventLoop,
         on_closed: Callable[[Connection], None],
     ) -> None:
         self._doorway = doorway
-        self._model_rate_hz = model_rate_hz
         self._site = site
         self._loop = loop
         self._on_closed = on_closed
         self._ws = ServerProtocol(max_size=MAX_FRAME_BYTES)
         self._transport: asyncio.Transport
-        self._slot: MeasuredSlot | None = None
-        self._session: Session | None = None
+        self._stream: Stream | None = None
+        self._session_id = ""
         self._message = bytearray()
         self._message_opcode = Opcode.BINARY
         self._requested = False
@@ -87,10 +88,13 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client sends no more. Where the transport allows it, it still gets its final."""
-        if self._session is None or self._slot is None:
+        stream = self._stream
+        if stream is None:
             return False  # nothing more to say
+        if stream.session.resumable:
+            return False  # a client that means to end says so with a close frame: it is lost
         self._half_closed = True
-        self._session.end()
+        stream.session.end()
         self.pump()
         return True
 
@@ -98,20 +102,21 @@ class Connection(asyncio.Protocol):
         if error is not None:
             self._log(logging.INFO, f"connection lost: {error}")
         self._timer.cancel()
-        if self._slot is not None:
-            self._doorway.release(self._slot)
-            self._slot = None
+        if self._stream is not None:
+            stays = self._doorway.lose(self._stream, self._loop.time())
+            self._log(logging.INFO, "stream waits for its client" if stays else "stream is lost")
+            self._stream = None
         self._on_closed(self)
 
     # -- called by the frontend
 
     def pump(self) -> None:
         """Sends what the session has to say, and reads or stops reading as it asks."""
-        session = self._session
-        if session is None or self._slot is None or self._transport.is_closing():
+        if self._stream is None or self._transport.is_closing():
             return
+        session = self._stream.session
         session.pump()
-        self._slot.sent(session.finals, session.partials)
+        self._stream.slot.sent(session.finals, session.partials)
         frames = [_text_frame(message) for message in session.outgoing()]
         if frames:
             self._transport.writelines(frames)
@@ -131,11 +136,17 @@ class Connection(asyncio.Protocol):
 
     def go_away(self) -> None:
         """The server stops: finalise what was heard and close."""
-        if self._session is None:
+        if self._stream is not None:
+            self._stream.session.end(GOING_AWAY, "the server is stopping")
+            self.pump()
+        elif not self._session_id:
             self._transport.abort()
-            return
-        self._session.end(GOING_AWAY, "the server is stopping")
-        self.pump()
+
+    def hand_over(self) -> None:
+        """The session's client has connected anew: what is left here is to close."""
+        self._stream = None
+        self._log(logging.INFO, "its client has another connection")
+        self._close(lambda: self._ws.send_close(POLICY_VIOLATION, "the session goes on elsewhere"))
 
     # -- bytes in
 
@@ -157,8 +168,8 @@ class Connection(asyncio.Protocol):
         if self._ws.handshake_exc is not None and not self._requested:
             replies = self._unreadable(replies)
         peer_ended = self._ws.state is not State.OPEN and self._farewell is None
-        if peer_ended and self._slot is not None:
-            self._peer_ended(replies)
+        if peer_ended and self._stream is not None:
+            self._peer_ended(self._stream.session, replies)
         else:
             self._write(replies)
 
@@ -177,16 +188,16 @@ class Connection(asyncio.Protocol):
                 self._doorway.refuse("handshake")
                 self._refuse(response.status_code, reason, tuple(response.headers.raw_items()))
                 return
-            self._slot = self._doorway.claim()
+            stream = self._doorway.admit(opening, self, self._loop.time())
         except RequestError as error:
             self._refuse(error.http_status, error.message, error.headers)
             return
-        parameters = opening.parameters
+        self._stream, self._session_id = stream, stream.session.id
         self._ws.send_response(response)
-        self._session = Session(self._slot, parameters, self._model_rate_hz)
         self._timer.cancel()
         self._timer = self._loop.call_later(PING_INTERVAL_S, self._keep_alive)
-        self._log(logging.INFO, "stream begins", slot=self._slot.slot, **asdict(parameters))
+        what = "stream goes on" if opening.comes_back else "stream begins"
+        self._log(logging.INFO, what, slot=stream.slot.slot, **asdict(stream.parameters))
         self._write(self._ws.data_to_send())
 
     def _refuse(self, status: int, reason: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
@@ -233,7 +244,11 @@ class Connection(asyncio.Protocol):
 
     def _frame(self, frame: Frame) -> None:
         """Puts fragments together and hands whole messages to the session."""
-        if self._session is None or frame.opcode in {Opcode.PING, Opcode.PONG, Opcode.CLOSE}:
+        if self._stream is None or frame.opcode in {Opcode.PING, Opcode.CLOSE}:
+            return
+        session = self._stream.session
+        if frame.opcode is Opcode.PONG:
+            session.arrived(_number(frame.data))
             return
         if frame.opcode is not Opcode.CONT:
             self._message_opcode = frame.opcode
@@ -242,45 +257,51 @@ class Connection(asyncio.Protocol):
             return
         message, self._message = bytes(self._message), bytearray()
         if self._message_opcode is Opcode.BINARY:
-            self._session.receive_audio(message)
+            session.receive_audio(message)
             return
         try:
             text = message.decode()
         except UnicodeDecodeError:
-            self._session.receive_undecodable_text()
+            session.receive_undecodable_text()
             return
-        self._session.receive_text(text)
+        session.receive_text(text)
 
-    def _peer_ended(self, replies: list[bytes]) -> None:
+    def _peer_ended(self, session: Session, replies: list[bytes]) -> None:
         """The client closed or broke the protocol: the reply waits for the last final."""
-        assert self._session is not None
         self._farewell = replies
         if isinstance(self._ws.parser_exc, PayloadTooBig):
-            self._session.receive_oversized()
+            session.receive_oversized()
         else:
-            self._session.end()
+            session.end()
 
     # -- the end
 
     def _finish(self, session: Session) -> None:
         """The last final is out: free the slot and close."""
-        assert self._slot is not None
-        assert session.closing is not None
-        self._log(logging.INFO, "stream ends", code=session.closing.code)
-        self._doorway.release(self._slot)
-        self._slot = None
+        closing = session.closing
+        assert self._stream is not None
+        assert closing is not None
+        self._log(logging.INFO, "stream ends", code=closing.code)
+        self._doorway.leave(self._stream)
+        self._stream = None
+        self._close(lambda: self._ws.send_close(closing.code, closing.reason))
+        if self._half_closed and self._farewell is None:
+            self._transport.close()  # no close frame will come from there
+
+    def _close(self, say_so: Callable[[], None]) -> None:
+        """Says goodbye; what the client sends meanwhile is discarded, within a time-out."""
         self._timer.cancel()
         self._timer = self._loop.call_later(CLOSE_TIMEOUT_S, self._transport.abort)
+        if self._transport.is_closing():
+            return
         if not self._reading:
             self._reading = True
             self._transport.resume_reading()
         if self._farewell is not None:
             self._write(self._farewell)
-        else:
-            self._ws.send_close(session.closing.code, session.closing.reason)
+        elif self._ws.state is State.OPEN:
+            say_so()
             self._write(self._ws.data_to_send())
-            if self._half_closed:
-                self._transport.close()  # no close frame will come from there
 
     def _write(self, chunks: list[bytes]) -> None:
         """Writes the protocol's bytes; an empty chunk stands for the end of the stream.
@@ -302,22 +323,23 @@ class Connection(asyncio.Protocol):
 
         One that has closed owes no answer any more: it waits for its last final.
         """
-        assert self._session is not None
-        expected = self._reading and self._session.closing is None
+        assert self._stream is not None
+        session = self._stream.session
+        expected = self._reading and session.closing is None
         silent_s = self._loop.time() - self._last_heard_s
         if expected and silent_s > PING_TIMEOUT_S:
             self._log(logging.INFO, f"a client has been silent for {silent_s:.0f} s: disconnected")
             self._transport.abort()
             return
         if self._ws.state is State.OPEN:
-            self._ws.send_ping(b"")
+            self._ws.send_ping(str(session.said).encode())
             self._write(self._ws.data_to_send())
         self._timer = self._loop.call_later(PING_INTERVAL_S, self._keep_alive)
 
     def _log(self, level: int, message: str, **fields: object) -> None:
         """A line that belongs to the session, if there is one by now."""
         if log.isEnabledFor(level):
-            session = {logs.SESSION: self._session.id} if self._session is not None else {}
+            session = {logs.SESSION: self._session_id} if self._session_id else {}
             logs.event(log, level, message, **session, **fields)
 
 
@@ -325,6 +347,12 @@ def _only(headers: Headers, name: str) -> str | None:
     """The header, if it is there once: of several, none can be believed."""
     values = headers.get_all(name)
     return values[0] if len(values) == 1 else None
+
+
+def _number(data: bytes | bytearray | memoryview) -> int:
+    """What a ping of ours said, and its pong says again; 0 for what is none of ours."""
+    text = bytes(data)
+    return int(text) if text.isdigit() and len(text) <= MAX_NUMBER_DIGITS else 0
 
 
 def _text_frame(message: bytes) -> bytes:

@@ -1,16 +1,21 @@
 """Who is let in, and with which words the others are sent away. Pure.
 
 One for a frontend process; every connection asks it with what its opening request says. What is
-refused is counted here, by reason.
+refused is counted here, by reason. What it lets in has a slot, fresh or of a session that its
+client comes back to (`server.keeping`).
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from server.admission import Doorkeeper, MeasuredSlot, NoSlotError
+from server.admission import Doorkeeper, NoSlotError
 from server.api_keys import ApiKeys
-from server.handshake import Opening, RequestError, parse_request
+from server.frontend_settings import EVERYBODY, ClientSettings
+from server.handshake import NEW, SESSION, Opening, RequestError, parse_request, query_of
+from server.keeping import Holder, Keeping, NotTheSameError, Stream
+from server.session import Session
+from shm.figures import GIVEN_UP, RESUMED
 
 RETRY_AFTER_S: Final = 2
 
@@ -18,9 +23,17 @@ RETRY_AFTER_S: Final = 2
 class Doorway:
     """The rules of one process. ``keys`` may be replaced at any time."""
 
-    def __init__(self, admission: Doorkeeper, keys: ApiKeys) -> None:
+    def __init__(
+        self,
+        admission: Doorkeeper,
+        model_rate_hz: int,
+        keys: ApiKeys,
+        settings: ClientSettings = EVERYBODY,
+    ) -> None:
         self._admission = admission
+        self._model_rate_hz = model_rate_hz
         self.keys = keys
+        self._keeping = Keeping(settings.keep_session_s, self._give_up)
 
     def read(self, target: str, authorization: str | None) -> Opening:
         """What an opening request asks for.
@@ -40,22 +53,87 @@ class Doorway:
             raise
         return opening
 
-    def claim(self) -> MeasuredSlot:
-        """A slot for a new stream.
+    def admit(self, opening: Opening, holder: Holder, now_s: float) -> Stream:
+        """The stream that ``opening`` asks for, new or come back to.
 
         Raises:
-            RequestError: there is none now (503).
+            RequestError: there is no room (503), no such session (410), or not with these
+                parameters (409).
         """
+        if opening.comes_back:
+            return self._come_back(opening, holder)
         try:
-            return self._admission.claim()
+            slot = self._admission.claim(make_room=lambda: self._keeping.make_room(now_s))
         except NoSlotError as error:  # counted where it was found out
             later = ("Retry-After", str(RETRY_AFTER_S))
             raise RequestError(503, str(error), "full", (later,)) from error
+        token = self._keeping.new_token() if opening.session == NEW else None
+        session = Session(slot, opening.parameters, self._model_rate_hz, token)
+        stream = Stream(session, slot, opening.parameters, token, holder)
+        if token is not None:
+            self._keeping.add(stream)
+        return stream
 
     def refuse(self, reason: str) -> None:
         """A client was sent away for a reason that was found out elsewhere."""
         self._admission.refuse(reason)
 
-    def release(self, slot: MeasuredSlot) -> None:
-        """A stream has ended."""
-        self._admission.release(slot)
+    def leave(self, stream: Stream) -> None:
+        """A stream has ended: its slot is free."""
+        self._keeping.forget(stream)
+        self._admission.release(stream.slot)
+
+    def lose(self, stream: Stream, now_s: float) -> bool:
+        """The connection of a stream is broken; whether its client may come back to it."""
+        if self._keeping.leave_alone(stream, now_s):
+            return True
+        self.leave(stream)
+        return False
+
+    # -- sessions without a connection
+
+    def pump(self) -> None:
+        """Takes their results, which wait for their clients, and lets their audio go on."""
+        for stream in self._keeping.alone:
+            stream.session.pump()
+            stream.session.outgoing()  # they are kept as what may be said again
+
+    def look_at_the_clock(self, now_s: float) -> None:
+        """Gives up those that nobody came back to in time."""
+        self._keeping.give_up_overdue(now_s)
+
+    def close(self) -> None:
+        """The server stops."""
+        self._keeping.give_up_all()
+
+    def _come_back(self, opening: Opening, holder: Holder) -> Stream:
+        assert opening.session is not None
+        try:
+            stream = self._keeping.come_back(opening.session, opening.parameters, holder)
+        except NotTheSameError as error:
+            self._admission.refuse(SESSION)
+            raise RequestError(
+                409,
+                f"the session was begun with {query_of(error.parameters)}: connect with the same "
+                "parameters",
+                SESSION,
+            ) from error
+        if stream is None:
+            self._admission.refuse(SESSION)
+            raise RequestError(410, self._gone(), SESSION)
+        stream.session.come_back(opening.last_message_id)
+        self._admission.count(RESUMED)
+        return stream
+
+    def _gone(self) -> str:
+        if not self._keeping.keep_s:
+            return "this server keeps no sessions: connect without one"
+        return (
+            f"there is no such session any more: it is kept for {self._keeping.keep_s:g} s after "
+            f"its connection broke. Connect with {SESSION}={NEW}, and send again what no final "
+            "covers"
+        )
+
+    def _give_up(self, stream: Stream) -> None:
+        self._admission.count(GIVEN_UP)
+        self._admission.release(stream.slot)

@@ -20,7 +20,7 @@ from server.admission import Admission, FrontendFigures
 from server.api_keys import ApiKeysError
 from server.connection import HANDSHAKE_TIMEOUT_S, Connection
 from server.doorway import Doorway
-from server.frontend_settings import FrontendSettings
+from server.frontend_settings import ClientSettings, FrontendSettings
 from server.operator_pages import OperatorPages
 from server.read_files import ReadFiles
 from server.site import Site, console_pages
@@ -44,6 +44,7 @@ class Frontend:
         line: ProcessLine,
         loop: asyncio.AbstractEventLoop,
         files: ReadFiles,
+        clients: ClientSettings,
     ) -> None:
         self._line = line
         self._loop = loop
@@ -55,9 +56,10 @@ class Frontend:
                 SlotPool(child.plane, child.bells, child.index),
                 FrontendFigures(child.plane, child.index),
             ),
+            child.plane.geometry.sample_rate_hz,
             files.keys,
+            clients,
         )
-        self._rate_hz = child.plane.geometry.sample_rate_hz
         self._operator_pages = OperatorPages(
             child.plane, api_key_needed=lambda: self._doorway.keys.needed
         )
@@ -114,7 +116,7 @@ class Frontend:
         self._doorway.keys = self._files.keys
 
     def _connection(self, site: Site) -> Connection:
-        connection = Connection(self._doorway, self._rate_hz, site, self._loop, self._on_closed)
+        connection = Connection(self._doorway, site, self._loop, self._on_closed)
         self._connections.add(connection)
         return connection
 
@@ -124,6 +126,7 @@ class Frontend:
             self._empty.set()
 
     async def _drain(self) -> None:
+        self._doorway.close()
         for connection in list(self._connections):
             connection.go_away()
         if self._connections:
@@ -134,10 +137,12 @@ class Frontend:
         self._bell.clear()
         for connection in list(self._connections):
             connection.pump()
+        self._doorway.pump()
 
     def _beat(self) -> None:
         self._loop.call_later(HEARTBEAT_S, self._beat)
         self._line.beat()
+        self._doorway.look_at_the_clock(self._loop.time())
         self._on_bell()  # a missed ring costs at most a heartbeat
 
     def _look_for_room(self) -> None:
@@ -145,6 +150,7 @@ class Frontend:
         for connection in list(self._connections):
             if connection.waits_for_room:
                 connection.pump()
+        self._doorway.pump()
 
 
 def main(child: Child) -> None:
@@ -159,7 +165,7 @@ def main(child: Child) -> None:
         operators = socket.socket(fileno=settings.operator_fd)
 
     async def serve() -> None:
-        frontend = Frontend(child, line, asyncio.get_running_loop(), files)
+        frontend = Frontend(child, line, asyncio.get_running_loop(), files, settings.clients)
         await frontend.serve(listener, operators)
 
     uvloop.run(serve())

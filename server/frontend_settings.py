@@ -9,9 +9,14 @@ from typing import Any, Final
 
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
-    """Who may connect. Without a file, API keys are those of the environment, if any."""
+    """Who may connect, and how long a session waits for a client whose connection broke.
+
+    Without a file, API keys are those of the environment, if any. 0 s: sessions end with their
+    connections.
+    """
 
     api_key_file: str | None = None
+    keep_session_s: int = 0
 
 
 EVERYBODY: Final = ClientSettings()

@@ -20,8 +20,13 @@ MIN_SAMPLE_RATE_HZ: Final = 8000
 MAX_SAMPLE_RATE_HZ: Final = 48000
 
 API_KEY: Final = "apiKey"
+SESSION: Final = "session"
+LAST_MESSAGE: Final = "lastMsgId"
+NEW: Final = "new"
+"""The value of `SESSION` that asks for a session to come back to."""
 
-_NAMES: Final = ("downsample", "sampleRate", "text2int", API_KEY)
+_NAMES: Final = ("downsample", "sampleRate", "text2int", API_KEY, SESSION, LAST_MESSAGE)
+_SECRETS: Final = {API_KEY, SESSION}
 _BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
 _INTEGER: Final = re.compile(
     "[0-9]{1,9}"
@@ -42,6 +47,14 @@ class Opening:
 
     parameters: Parameters
     api_key: str | None = field(default=None, repr=False)  # in no log
+    session: str | None = field(default=None, repr=False)
+    """The token of a session to go on with, or `NEW`; None: it ends with its connection."""
+    last_message_id: str | None = None
+
+    @property
+    def comes_back(self) -> bool:
+        """Whether it is for a session that has begun."""
+        return self.session not in {None, NEW}
 
 
 class RequestError(Exception):
@@ -84,7 +97,17 @@ def parse_request(path: str) -> Opening:
             f"without it the rate is {DEFAULT_SAMPLE_RATE_HZ}"
         )
     parameters = Parameters(sample_rate_hz=sample_rate_hz, text2int=_boolean(given, "text2int"))
-    return Opening(parameters, api_key=given.get(API_KEY))
+    session, last_message_id = given.get(SESSION), given.get(LAST_MESSAGE)
+    if session == "":
+        raise _bad_parameter(f"{SESSION} must be {NEW}, or what a ready message had as {SESSION}")
+    if last_message_id is not None and session in {None, NEW}:
+        raise _bad_parameter(f"{LAST_MESSAGE} needs the {SESSION} that the message was of")
+    return Opening(parameters, given.get(API_KEY), session, last_message_id)
+
+
+def query_of(parameters: Parameters) -> str:
+    """The query that asks for these parameters."""
+    return f"?downsample=True&sampleRate={parameters.sample_rate_hz}&text2int={parameters.text2int}"
 
 
 def error_body(status_code: int, message: str) -> bytes:
@@ -115,15 +138,15 @@ def _split_query(query: str) -> dict[str, str]:
             raise _bad_parameter(f"parameter {name} has no value, write {name}=...")
         if name in given:
             raise _bad_parameter(f"parameter {name} is given more than once, give it once")
-        given[name] = _decode(raw_value, secret=name == API_KEY)
+        given[name] = _decode(raw_value, secret_of=name if name in _SECRETS else "")
     return given
 
 
-def _decode(raw: str, *, secret: bool = False) -> str:
+def _decode(raw: str, *, secret_of: str = "") -> str:
     try:
         return unquote(raw, errors="strict")
     except UnicodeDecodeError:
-        shown = f"the value of {API_KEY}" if secret else messages.quoted(raw)
+        shown = f"the value of {secret_of}" if secret_of else messages.quoted(raw)
         raise _bad_parameter(f"{shown} is not percent-encoded UTF-8") from None
 
 

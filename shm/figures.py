@@ -63,9 +63,16 @@ ADMITTED: Final = Counter("streams_admitted", "Streams that were given a slot")
 REFUSED: Final = Counter(
     "streams_refused",
     "Streams that were refused: every slot in use, no model server connected, a bad parameter, an "
-    "unknown path, a handshake that is no WebSocket's, or no API key that is known",
+    "unknown path, a handshake that is no WebSocket's, no API key that is known, or a session to "
+    "come back to that is not there",
     "reason",
-    ("full", "parameter", "path", "handshake", "no_model_server", "key"),
+    ("full", "parameter", "path", "handshake", "no_model_server", "key", "session"),
+)
+RESUMED: Final = Counter(
+    "streams_resumed", "Streams whose client came back after its connection broke"
+)
+GIVEN_UP: Final = Counter(
+    "streams_given_up", "Streams whose client did not come back in time, or whose slot was needed"
 )
 FINALS: Final = Counter("finals_sent", "Finals sent to clients")
 PARTIALS: Final = Counter("partials_sent", "Partials sent to clients")
@@ -115,7 +122,8 @@ REPLAYS: Final = Counter(
 
 FIGURES: Final[dict[str, tuple[Figure, ...]]] = {
     "frontend": (
-        ADMITTED, REFUSED, FINALS, PARTIALS, AUDIO_RECEIVED, DECODED_TO_SENT, DONE_TO_FINAL,
+        ADMITTED, REFUSED, RESUMED, GIVEN_UP, FINALS, PARTIALS, AUDIO_RECEIVED, DECODED_TO_SENT,
+        DONE_TO_FINAL,
     ),
     "worker": (BATCH, STEP, ARRIVED_TO_STEPPED, AUDIO_STEPPED),
     "decoder": (STEPPED_TO_DECODED, DECODE),

@@ -106,9 +106,16 @@ function connect(started, onReady) {
   started.recogniser = new Recogniser(started.settings, {
     ready: onReady,
     hypothesis: (message) => showHypothesis(started, message),
+    waiting: (isWaiting) => showWaiting(started, isWaiting),
     notice,
     closed: (how) => ended(started, how),
   });
+}
+
+function showWaiting(started, isWaiting) {
+  if (isWaiting) say("busy", "Connecting again");
+  else if (started.recogniser.stoppedAt) say("busy", "Finishing");
+  else say("live", started.kind === "microphone" ? "Listening" : "Playing");
 }
 
 function stopper(started) {

@@ -17,6 +17,7 @@ import signal
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from typing import Final
 
 import uvloop
@@ -36,6 +37,7 @@ from server.tiers.keys import KeyFileError, load_key
 from server.tiers.settings import ListenerSettings
 from server.tls import Certificate, TlsError
 from shm.child import Child, run_child
+from shm.figures import Counter
 from shm.frontend_slot import SlotPool
 from shm.process_line import ProcessLine
 
@@ -141,10 +143,8 @@ class Listener:
         return guest.connection
 
     def _page(self) -> Connection:
-        nobody = Doorway(Nobody(), ApiKeys())
-        return Connection(
-            nobody, self._geometry.sample_rate_hz, self._pages, self._loop, lambda _: None
-        )
+        nobody = Doorway(Nobody(), self._geometry.sample_rate_hz, ApiKeys())
+        return Connection(nobody, self._pages, self._loop, lambda _: None)
 
     async def _drain(self) -> None:
         for guest in list(self._guests):
@@ -219,11 +219,14 @@ class Guest:
 class Nobody:
     """Lets nobody in: the pages for operators are no place for streams."""
 
-    def claim(self) -> MeasuredSlot:
+    def claim(self, *, make_room: Callable[[], bool]) -> MeasuredSlot:  # noqa: ARG002
         """Raises `NoSlotError`."""
         raise NoSlotError("This is a model server: connect to a WebSocket server.")
 
     def refuse(self, reason: str) -> None:
+        """Counts nothing."""
+
+    def count(self, counter: Counter) -> None:
         """Counts nothing."""
 
     def release(self, slot: MeasuredSlot) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.admission import NoSlotError
-from shm.figures import REFUSED
+from shm.figures import REFUSED, Counter
 from shm.outbox import OutboxRecord, ResumePoint
 from shm.records import Hypothesis, Word
 
@@ -106,9 +106,10 @@ class FakePool:
         self.free = [FakeSlot(ring_samples, slot=number) for number in range(slots)]
         self.held: list[FakeSlot] = []
         self.refused: list[str] = []
+        self.counted: list[Counter] = []
 
-    def claim(self) -> FakeSlot:
-        if not self.free:
+    def claim(self, *, make_room: Callable[[], bool] = lambda: False) -> FakeSlot:
+        if not self.free and not make_room():
             self.refuse("full")
             raise NoSlotError("All streams are in use: try again later.")
         self.held.append(self.free.pop())
@@ -117,6 +118,9 @@ class FakePool:
     def refuse(self, reason: str) -> None:
         assert reason in REFUSED.values
         self.refused.append(reason)
+
+    def count(self, counter: Counter) -> None:
+        self.counted.append(counter)
 
     def release(self, slot: FakeSlot) -> None:
         self.held.remove(slot)

@@ -14,12 +14,20 @@ from websockets.uri import parse_uri
 from server.api_keys import ApiKeys
 from server.connection import Connection
 from server.doorway import Doorway
+from server.frontend_settings import EVERYBODY, ClientSettings
 from server.site import Site, console_pages
 from tests.server.fakes import RING_SAMPLES, FakeLoop, FakePool, FakeSlot, FakeTransport
 
 MODEL_RATE_HZ = 16_000
 SITE = Site(console_pages())
 TARGET = "/?downsample=True&sampleRate=16000"
+
+
+def doorway_of(
+    pool: FakePool, keys: ApiKeys | None = None, settings: ClientSettings = EVERYBODY
+) -> Doorway:
+    """What the connections of a process have in common."""
+    return Doorway(cast(Any, pool), MODEL_RATE_HZ, keys or ApiKeys(), settings)
 
 
 class Peer:
@@ -33,10 +41,12 @@ class Peer:
         tls: bool = False,
         ring_samples: int = RING_SAMPLES,
         keys: ApiKeys | None = None,
+        doorway: Doorway | None = None,
+        loop: FakeLoop | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
         self.headers = headers or {}
-        self.loop = FakeLoop()
+        self.loop = loop or FakeLoop()
         self.pool = pool or FakePool(ring_samples=ring_samples)
         self.transport = FakeTransport(tls=tls)
         self.times_closed = 0
@@ -46,8 +56,7 @@ class Peer:
         self.refusal: Response | None = None
         self.client = ClientProtocol(parse_uri("ws://localhost" + target))
         self.connection = Connection(
-            Doorway(cast(Any, self.pool), keys or ApiKeys()),
-            MODEL_RATE_HZ,
+            doorway or doorway_of(self.pool, keys),
             SITE,
             cast(Any, self.loop),
             self._on_closed,

@@ -22,7 +22,20 @@ def key_file(tmp_path: Path) -> Path:
 
 
 def test_nothing_is_asked_of_clients_by_default() -> None:
-    assert client_settings({}, {}) == ClientSettings()
+    assert client_settings({}, {}) == ClientSettings(api_key_file=None, keep_session_s=30)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "name", "value"),
+    [("REALTIME_ENGINE_KEEP_SESSION_S", "0", "keep_session_s", 0)],
+)
+def test_a_number_by_its_flag_and_by_its_variable(
+    variable: str, text: str, name: str, value: int
+) -> None:
+    assert getattr(client_settings({name: text}, {}), name) == value
+    assert getattr(client_settings({}, {variable: text}), name) == value
+    with pytest.raises(ConfigError, match="must be a whole number"):
+        client_settings({name: "-1"}, {})
 
 
 def test_every_setting_is_a_field() -> None:

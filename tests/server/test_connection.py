@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,9 @@ from server.connection import (
     PING_INTERVAL_S,
     PING_TIMEOUT_S,
 )
-from tests.server.fakes import MARK, FakePool
-from tests.server.peers import TARGET, Peer, cut
+from server.frontend_settings import ClientSettings
+from tests.server.fakes import MARK, FakeLoop, FakePool
+from tests.server.peers import TARGET, Peer, cut, doorway_of
 
 
 def pcm(*samples: int) -> bytes:
@@ -740,3 +742,142 @@ def test_every_line_of_a_session_names_it(caplog: pytest.LogCaptureFixture) -> N
     assert len(fields) == 3
     assert {entry["session"] for entry in fields} == {ready["msgId"]}
     assert "spoken" not in caplog.text
+
+
+# -- a client that comes back
+
+KEEP = ClientSettings(keep_session_s=30)
+
+
+class House:
+    """A server of one slot that keeps sessions, and its clients one after the other."""
+
+    def __init__(self) -> None:
+        self.pool = FakePool(slots=1)
+        self.loop = FakeLoop()
+        self.doorway = doorway_of(self.pool, settings=KEEP)
+
+    def visit(self, **parameters: str) -> Peer:
+        query = "".join(f"&{name}={value}" for name, value in parameters.items())
+        peer = Peer(TARGET + query, pool=self.pool, doorway=self.doorway, loop=self.loop)
+        peer.send(peer.request())
+        return peer
+
+    def begin(self) -> tuple[Peer, str]:
+        peer = self.visit(session="new")
+        (ready,) = peer.messages
+        peer.messages.clear()
+        return peer, ready["session"]
+
+
+def reset(peer: Peer) -> None:
+    peer.lose(ConnectionResetError())
+
+
+def end_by_tcp(peer: Peer) -> None:
+    peer.half_close()
+
+
+def fall_silent(peer: Peer) -> None:
+    peer.loop.advance(PING_TIMEOUT_S + PING_INTERVAL_S)
+    peer.deliver()
+
+
+def stay(_peer: Peer) -> None:
+    """Its end is not noticed."""
+
+
+@pytest.mark.parametrize("lose", [reset, end_by_tcp, fall_silent, stay])
+def test_a_stream_goes_on_where_it_was_broken(lose: Callable[[Peer], None]) -> None:
+    house = House()
+    peer, token = house.begin()
+    peer.send_audio(pcm(1, 2))
+    whole = frame(Opcode.BINARY, pcm(3, 4))
+    peer.send(whole[: len(whole) - 1])  # cut within a message: it was not received
+    slot = peer.slot
+    slot.endpoint("heard and lost")
+    lose(peer)
+    assert house.pool.held == [slot]
+    back = house.visit(session=token)
+    ready, heard = back.messages
+    assert (ready["status"], ready["audioBytes"], ready["dones"]) == ("ready", 4, 0)
+    assert heard["text"] == "heard and lost"
+    back.messages.clear()
+    back.send_audio(pcm(3, 4))
+    back.send_text("done")
+    assert slot.history == [1, 2, 3, 4, MARK]
+    slot.answer("and on")
+    back.pump()
+    assert back.statuses() == ["and on"]
+    back.send_close()
+    finish(back)
+    assert back.close_code == 1000
+    assert house.pool.held == []
+
+
+def test_the_newer_of_two_connections_has_the_session() -> None:
+    house = House()
+    old, token = house.begin()
+    new = house.visit(session=token, lastMsgId="whatever")
+    old.deliver()
+    assert old.close_code == 1008
+    old.send(frame(Opcode.BINARY, pcm(1)))
+    new.send_audio(pcm(2))
+    assert new.slot.audio == [2]
+    house.loop.advance(CLOSE_TIMEOUT_S)
+    old.deliver()
+    assert old.times_closed == 1
+    assert house.pool.held == [new.slot]
+    assert new.times_closed == 0
+
+
+def test_an_old_connection_that_reads_nothing_gives_way_as_well() -> None:
+    house = House()
+    old, token = house.begin()
+    while old.transport.reading:
+        old.send_audio(bytes(4096))
+    new = house.visit(session=token)
+    assert new.messages[0]["audioBytes"] > 4096
+    assert not new.transport.reading
+    new.slot.endpoint("")
+    new.pump()
+    assert new.transport.reading
+
+
+def test_a_close_ends_the_session_at_once() -> None:
+    house = House()
+    peer, token = house.begin()
+    peer.send_close()
+    finish(peer)
+    assert house.pool.held == []
+    check_refusal(house.visit(session=token), 410)
+
+
+def test_without_a_token_the_slot_is_free_at_once() -> None:
+    house = House()
+    house.visit().lose(None)
+    assert house.pool.held == []
+
+
+def test_what_has_arrived_is_confirmed_by_pongs() -> None:
+    house = House()
+    peer, token = house.begin()
+    for number in range(40):
+        peer.slot.endpoint(str(number))
+    peer.pump()
+    house.loop.advance(PING_INTERVAL_S)
+    peer.deliver()
+    peer.client.send_pong(b"9" * 30)  # none of ours
+    peer.send(peer.written())  # the library has answered the ping as well
+    peer.lose(None)
+    back = house.visit(session=token)
+    assert back.statuses() == ["ready", *map(str, range(8, 40))]
+
+
+def test_a_kept_session_does_not_outlive_a_server_that_stops() -> None:
+    house = House()
+    peer, _ = house.begin()
+    peer.connection.go_away()
+    finish(peer)
+    assert peer.close_code == 1001
+    assert house.pool.held == []

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+import json
 
 import pytest
 
 from server.api_keys import MISSING, WRONG, ApiKeys
 from server.doorway import Doorway
+from server.frontend_settings import ClientSettings
 from server.handshake import Parameters, RequestError
+from server.keeping import GRACE_S, Stream
+from shm.figures import GIVEN_UP, RESUMED
 from tests.server.fakes import FakePool
+from tests.server.peers import doorway_of
+from tests.server.test_keeping import Holder
 
 KEY = "a-key-of-the-server"
 
 
-def doorway(pool: FakePool, *keys: str) -> Doorway:
-    return Doorway(cast(Any, pool), ApiKeys(keys))
+def doorway(pool: FakePool, *keys: str, keep_session_s: int = 0) -> Doorway:
+    return doorway_of(pool, ApiKeys(keys), ClientSettings(keep_session_s=keep_session_s))
 
 
 def test_a_request_is_read() -> None:
@@ -59,11 +64,89 @@ def test_no_key_is_shown_where_a_request_is() -> None:
 def test_a_full_server_says_when_to_come_again() -> None:
     pool = FakePool(slots=1)
     door = doorway(pool)
-    slot = door.claim()
+    stream = door.admit(door.read("/", None), Holder(), 0.0)
     with pytest.raises(RequestError) as refused:
-        door.claim()
+        door.admit(door.read("/", None), Holder(), 0.0)
     assert refused.value.http_status == 503
     assert int(dict(refused.value.headers)["Retry-After"]) > 0
     assert pool.refused == ["full"]
-    door.release(slot)
-    door.claim()
+    door.leave(stream)
+    door.admit(door.read("/", None), Holder(), 0.0)
+
+
+# -- sessions to come back to
+
+KEEP_S = 30
+
+
+def enter(door: Doorway, target: str, now_s: float = 0.0) -> Stream:
+    return door.admit(door.read(target, None), Holder(), now_s)
+
+
+def refusal(door: Doorway, target: str) -> RequestError:
+    with pytest.raises(RequestError) as refused:
+        enter(door, target)
+    return refused.value
+
+
+def test_a_session_is_come_back_to_with_its_slot() -> None:
+    pool = FakePool(slots=2)
+    door = doorway(pool, keep_session_s=KEEP_S)
+    stream = enter(door, "/?session=new")
+    stream.session.outgoing()
+    assert door.lose(stream, 0.0)
+    stream.slot.endpoint("meanwhile")
+    door.pump()
+    back = enter(door, f"/?session={stream.token}")
+    assert back is stream
+    ready, heard = map(json.loads, back.session.outgoing())
+    assert (ready["session"], heard["text"]) == (stream.token, "meanwhile")
+    assert pool.counted == [RESUMED]
+    assert pool.held == [stream.slot]
+
+
+def test_no_token_for_a_client_that_does_not_ask_or_where_none_are_kept() -> None:
+    assert enter(doorway(FakePool(), keep_session_s=KEEP_S), "/").token is None
+    door = doorway(FakePool())
+    stream = enter(door, "/?session=new")
+    assert stream.token is None
+    assert not door.lose(stream, 0.0)
+    assert "keeps no sessions" in refusal(door, "/?session=a-token").message
+
+
+def test_what_is_said_to_one_that_comes_too_late_or_asks_for_something_else() -> None:
+    pool = FakePool()
+    door = doorway(pool, keep_session_s=KEEP_S)
+    stream = enter(door, "/?session=new")
+    door.lose(stream, 100.0)
+    other = refusal(door, f"/?session={stream.token}&text2int=1")
+    assert other.http_status == 409
+    assert "?downsample=True&sampleRate=8000&text2int=False" in other.message
+    door.look_at_the_clock(100.0 + KEEP_S)
+    gone = refusal(door, f"/?session={stream.token}")
+    assert gone.http_status == 410
+    assert f"kept for {KEEP_S} s" in gone.message
+    assert "session=new" in gone.message
+    assert pool.refused == ["session", "session"]
+    assert pool.counted == [GIVEN_UP]
+    assert pool.held == []
+
+
+def test_a_full_server_gives_up_a_session_that_has_been_alone_for_a_while() -> None:
+    pool = FakePool(slots=1)
+    door = doorway(pool, keep_session_s=KEEP_S)
+    door.lose(enter(door, "/?session=new"), 100.0)
+    with pytest.raises(RequestError, match="in use"):
+        enter(door, "/", 100.0)
+    enter(door, "/", 100.0 + GRACE_S)
+    assert pool.counted == [GIVEN_UP]
+    with pytest.raises(RequestError, match="in use"):
+        enter(door, "/", 200.0)
+
+
+def test_at_the_end_all_slots_are_free() -> None:
+    pool = FakePool()
+    door = doorway(pool, keep_session_s=KEEP_S)
+    door.lose(enter(door, "/?session=new"), 0.0)
+    door.close()
+    assert pool.held == []
