@@ -9,6 +9,7 @@ from typing import Final
 from server.api_keys import KEYS_VARIABLE, ApiKeysError, load_keys
 from server.config import ConfigError, Setting, path_or_none, read, whole_number
 from server.frontend_settings import ClientSettings
+from shm.layout import MAX_SLOTS
 
 CLIENT_SETTINGS: Final = (
     Setting(
@@ -20,6 +21,24 @@ CLIENT_SETTINGS: Final = (
         "--keep-session-s", "REALTIME_ENGINE_KEEP_SESSION_S", "30", whole_number(0, 600),
         "seconds for which a client whose connection broke may come back to its session, if it has "
         "asked for that (0: never; with more than one of --frontends: never)",
+    ),
+    Setting(
+        "--address-streams", "REALTIME_ENGINE_ADDRESS_STREAMS", "0", whole_number(0, MAX_SLOTS),
+        "streams that one address may have at the same time, in each of --frontends; more are "
+        "refused with 429 (0: any number)",
+    ),
+    Setting(
+        "--handshake-timeout-s", "REALTIME_ENGINE_HANDSHAKE_TIMEOUT_S", "10", whole_number(1, 60),
+        "seconds within which a client's opening request, and TLS before it, must have come",
+    ),
+    Setting(
+        "--idle-timeout-s", "REALTIME_ENGINE_IDLE_TIMEOUT_S", "0", whole_number(0, 86_400),
+        "seconds after which a client that sends neither audio nor done gets its final and is "
+        "closed (0: never)",
+    ),
+    Setting(
+        "--unread-timeout-s", "REALTIME_ENGINE_UNREAD_TIMEOUT_S", "30", whole_number(1, 600),
+        "seconds after which a client that does not read its results is closed",
     ),
 )  # fmt: skip
 

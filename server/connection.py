@@ -21,15 +21,16 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
+from server import messages
 from server.doorway import Doorway
 from server.handshake import RequestError, error_body
 from server.keeping import Stream
+from server.patience import Patience
 from server.session import GOING_AWAY, Session
 from server.site import JSON, Answer, Site, is_websocket
 from server.site import Request as PageRequest
 from shm import logs
 
-HANDSHAKE_TIMEOUT_S: Final = 10
 CLOSE_TIMEOUT_S: Final = 5
 """How long a client may take to close after the server's close frame."""
 PING_INTERVAL_S: Final = 20
@@ -67,19 +68,28 @@ class Connection(asyncio.Protocol):
         self._message = bytearray()
         self._message_opcode = Opcode.BINARY
         self._requested = False
+        self._deaf = False
         self._farewell: list[bytes] | None = None
         self._reading = True
         self._half_closed = False
         self._last_heard_s = 0.0
         self._timer: asyncio.TimerHandle
+        self._patience: Patience
+        self._address = ""
 
     # -- called by the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclasses
-        self._timer = self._loop.call_later(HANDSHAKE_TIMEOUT_S, self._transport.abort)
+        peer = transport.get_extra_info("peername")
+        self._address = peer[0] if isinstance(peer, tuple) else ""
+        self._timer = self._loop.call_later(
+            self._doorway.settings.handshake_timeout_s, self._waited_too_long
+        )
 
     def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
         self._last_heard_s = self._loop.time()
         while data:
             piece, data = self._next_piece(data)
@@ -128,7 +138,25 @@ class Connection(asyncio.Protocol):
         elif session.blocked == self._reading:
             self._reading = not session.blocked
             self._last_heard_s = self._loop.time()  # nobody listened until now
+            self._patience.heard(self._last_heard_s)
             (self._transport.resume_reading if self._reading else self._transport.pause_reading)()
+
+    def look_at_the_clock(self) -> None:
+        """Once in a while: a client that is idle, or does not read, is told and let go."""
+        stream = self._stream
+        if stream is None or self._transport.is_closing() or stream.session.closing is not None:
+            return
+        verdict = self._patience.verdict(
+            self._transport.get_write_buffer_size(),
+            listening=self._reading,
+            now_s=self._loop.time(),
+        )
+        if verdict is None:
+            return
+        self._log(logging.INFO, "a client is let go", status=verdict.status)
+        notice = messages.status(verdict.status, verdict.info)
+        stream.session.end(POLICY_VIOLATION, verdict.status, notice)
+        self.pump()
 
     @property
     def waits_for_room(self) -> bool:
@@ -175,6 +203,18 @@ class Connection(asyncio.Protocol):
 
     # -- the handshake
 
+    def _waited_too_long(self) -> None:
+        """For a request, which is told; or for a client to go that has its answer."""
+        if self._requested or self._transport.is_closing():
+            self._transport.abort()
+            return
+        self._requested = self._deaf = True
+        self._doorway.refuse("handshake")
+        limit_s = self._doorway.settings.handshake_timeout_s
+        info = f"the request did not come to its end within {limit_s} s: send all of it at once"
+        self._write([_answer_without_request(408, "Request Timeout", info), b""])
+        self._timer = self._loop.call_later(CLOSE_TIMEOUT_S, self._transport.abort)
+
     def _handshake(self, request: Request) -> None:
         self._requested = True
         if not is_websocket(request.headers.raw_items()):
@@ -188,11 +228,15 @@ class Connection(asyncio.Protocol):
                 self._doorway.refuse("handshake")
                 self._refuse(response.status_code, reason, tuple(response.headers.raw_items()))
                 return
-            stream = self._doorway.admit(opening, self, self._loop.time())
+            stream = self._doorway.admit(opening, self, self._address, self._loop.time())
         except RequestError as error:
             self._refuse(error.http_status, error.message, error.headers)
             return
         self._stream, self._session_id = stream, stream.session.id
+        settings = self._doorway.settings
+        self._patience = Patience(
+            settings.idle_timeout_s, settings.unread_timeout_s, self._loop.time()
+        )
         self._ws.send_response(response)
         self._timer.cancel()
         self._timer = self._loop.call_later(PING_INTERVAL_S, self._keep_alive)
@@ -214,10 +258,8 @@ class Connection(asyncio.Protocol):
         cause = self._ws.handshake_exc.__cause__
         if isinstance(cause, EOFError):
             return replies  # nobody is there to read it
-        body = error_body(400, f"this is no request that a WebSocket begins with: {cause!s:.200}")
-        headers = Headers([("Content-Type", JSON), ("Content-Length", str(len(body)))])
-        headers["Connection"] = "close"
-        return [Response(400, "Bad Request", headers, body).serialize(), *replies]
+        info = f"this is no request that a WebSocket begins with: {cause!s:.200}"
+        return [_answer_without_request(400, "Bad Request", info), *replies]
 
     def _show_page(self, request: Request) -> None:
         """A plain HTTP request, such as a browser's for the console: answered, and that was it."""
@@ -256,6 +298,7 @@ class Connection(asyncio.Protocol):
         if not frame.fin:
             return
         message, self._message = bytes(self._message), bytearray()
+        self._patience.heard(self._loop.time())
         if self._message_opcode is Opcode.BINARY:
             session.receive_audio(message)
             return
@@ -347,6 +390,14 @@ def _only(headers: Headers, name: str) -> str | None:
     """The header, if it is there once: of several, none can be believed."""
     values = headers.get_all(name)
     return values[0] if len(values) == 1 else None
+
+
+def _answer_without_request(status: int, phrase: str, info: str) -> bytes:
+    """An HTTP answer to what is no request yet."""
+    body = error_body(status, info)
+    headers = Headers([("Content-Type", JSON), ("Content-Length", str(len(body)))])
+    headers["Connection"] = "close"
+    return Response(status, phrase, headers, body).serialize()
 
 
 def _number(data: bytes | bytearray | memoryview) -> int:

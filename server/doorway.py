@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from server.addresses import Addresses
 from server.admission import Doorkeeper, NoSlotError
 from server.api_keys import ApiKeys
 from server.frontend_settings import EVERYBODY, ClientSettings
@@ -18,6 +19,7 @@ from server.session import Session
 from shm.figures import GIVEN_UP, RESUMED
 
 RETRY_AFTER_S: Final = 2
+_LATER: Final = (("Retry-After", str(RETRY_AFTER_S)),)
 
 
 class Doorway:
@@ -33,6 +35,8 @@ class Doorway:
         self._admission = admission
         self._model_rate_hz = model_rate_hz
         self.keys = keys
+        self.settings = settings
+        self._addresses = Addresses(settings.address_streams)
         self._keeping = Keeping(settings.keep_session_s, self._give_up)
 
     def read(self, target: str, authorization: str | None) -> Opening:
@@ -53,23 +57,32 @@ class Doorway:
             raise
         return opening
 
-    def admit(self, opening: Opening, holder: Holder, now_s: float) -> Stream:
-        """The stream that ``opening`` asks for, new or come back to.
+    def admit(self, opening: Opening, holder: Holder, address: str, now_s: float) -> Stream:
+        """The stream that ``opening`` asks for, new or come back to, for a client at ``address``.
 
         Raises:
-            RequestError: there is no room (503), no such session (410), or not with these
-                parameters (409).
+            RequestError: there is no room (503), or not for this address (429), no such session
+                (410), or not with these parameters (409).
         """
         if opening.comes_back:
             return self._come_back(opening, holder)
+        if not self._addresses.has_room(address):
+            self._admission.refuse("address")
+            raise RequestError(
+                429,
+                f"your address has {self._addresses.most} streams, which is the most here: end one "
+                "of them first",
+                "address",
+                _LATER,
+            )
         try:
             slot = self._admission.claim(make_room=lambda: self._keeping.make_room(now_s))
         except NoSlotError as error:  # counted where it was found out
-            later = ("Retry-After", str(RETRY_AFTER_S))
-            raise RequestError(503, str(error), "full", (later,)) from error
+            raise RequestError(503, str(error), "full", _LATER) from error
+        self._addresses.enter(address)
         token = self._keeping.new_token() if opening.session == NEW else None
         session = Session(slot, opening.parameters, self._model_rate_hz, token)
-        stream = Stream(session, slot, opening.parameters, token, holder)
+        stream = Stream(session, slot, opening.parameters, address, token, holder)
         if token is not None:
             self._keeping.add(stream)
         return stream
@@ -81,7 +94,7 @@ class Doorway:
     def leave(self, stream: Stream) -> None:
         """A stream has ended: its slot is free."""
         self._keeping.forget(stream)
-        self._admission.release(stream.slot)
+        self._free(stream)
 
     def lose(self, stream: Stream, now_s: float) -> bool:
         """The connection of a stream is broken; whether its client may come back to it."""
@@ -136,4 +149,8 @@ class Doorway:
 
     def _give_up(self, stream: Stream) -> None:
         self._admission.count(GIVEN_UP)
+        self._free(stream)
+
+    def _free(self, stream: Stream) -> None:
+        self._addresses.leave(stream.address)
         self._admission.release(stream.slot)

@@ -18,7 +18,7 @@ import uvloop
 
 from server.admission import Admission, FrontendFigures
 from server.api_keys import ApiKeysError
-from server.connection import HANDSHAKE_TIMEOUT_S, Connection
+from server.connection import Connection
 from server.doorway import Doorway
 from server.frontend_settings import ClientSettings, FrontendSettings
 from server.operator_pages import OperatorPages
@@ -86,7 +86,7 @@ class Frontend:
                 lambda: self._connection(site),
                 sock=listener,
                 ssl=tls,
-                ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S if tls else None,
+                ssl_handshake_timeout=self._doorway.settings.handshake_timeout_s if tls else None,
             )
         ]
         if operators is not None:
@@ -143,6 +143,8 @@ class Frontend:
         self._loop.call_later(HEARTBEAT_S, self._beat)
         self._line.beat()
         self._doorway.look_at_the_clock(self._loop.time())
+        for connection in list(self._connections):
+            connection.look_at_the_clock()
         self._on_bell()  # a missed ring costs at most a heartbeat
 
     def _look_for_room(self) -> None:

@@ -9,14 +9,18 @@ from typing import Any, Final
 
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
-    """Who may connect, and how long a session waits for a client whose connection broke.
+    """Who may connect, and what is waited for, for how long.
 
-    Without a file, API keys are those of the environment, if any. 0 s: sessions end with their
-    connections.
+    Without a file, API keys are those of the environment, if any. 0 s for sessions: they end with
+    their connections. 0 s of idleness, 0 streams of an address: there is no limit.
     """
 
     api_key_file: str | None = None
     keep_session_s: int = 0
+    address_streams: int = 0
+    handshake_timeout_s: int = 10
+    idle_timeout_s: int = 0
+    unread_timeout_s: int = 30
 
 
 EVERYBODY: Final = ClientSettings()

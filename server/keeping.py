@@ -38,6 +38,8 @@ class Stream:
     session: Session
     slot: MeasuredSlot
     parameters: Parameters
+    address: str = ""
+    """Of the client that began it."""
     token: str | None = None
     holder: Holder | None = None
     alone_since_s: float = 0.0

@@ -190,9 +190,14 @@ class Session:
         notice = messages.rate_limited(self._limit_bytes)
         self._end(Closing(MESSAGE_TOO_BIG, "message too big", notice))
 
-    def end(self, code: int = NORMAL_CLOSURE, reason: str = "") -> None:
-        """No more audio will come: the client closed, or the server is going away."""
-        self._end(Closing(code, reason))
+    def end(
+        self, code: int = NORMAL_CLOSURE, reason: str = "", notice: bytes | None = None
+    ) -> None:
+        """No more audio will come: the client closed, or is let go, or the server stops.
+
+        ``notice`` is what the client is told behind its last final.
+        """
+        self._end(Closing(code, reason, notice))
 
     def pump(self) -> None:
         """Moves what waits into the slot and takes the results that have come."""

@@ -38,6 +38,9 @@ RECEIVE_BUFFER_BYTES: Final = 65_536
 """Of each connection, in the kernel, which would let it grow to minutes of audio: see
 `shm.frontend_slot.MOST_AHEAD_S`."""
 
+SEND_BUFFER_BYTES: Final = 131_072
+"""The same for what is sent: hours of results would fit, of a client that reads none."""
+
 log = logging.getLogger("realtime_engine.supervisor")
 
 
@@ -235,6 +238,7 @@ def _bound(host: str, port: int, given: str, flag: str) -> socket.socket:
     listener = socket.socket(family, kind, protocol)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     try:
         listener.bind(address)
     except OSError as error:

@@ -63,10 +63,10 @@ ADMITTED: Final = Counter("streams_admitted", "Streams that were given a slot")
 REFUSED: Final = Counter(
     "streams_refused",
     "Streams that were refused: every slot in use, no model server connected, a bad parameter, an "
-    "unknown path, a handshake that is no WebSocket's, no API key that is known, or a session to "
-    "come back to that is not there",
+    "unknown path, a handshake that is no WebSocket's, no API key that is known, a session to "
+    "come back to that is not there, or too many streams of one address",
     "reason",
-    ("full", "parameter", "path", "handshake", "no_model_server", "key", "session"),
+    ("full", "parameter", "path", "handshake", "no_model_server", "key", "session", "address"),
 )
 RESUMED: Final = Counter(
     "streams_resumed", "Streams whose client came back after its connection broke"

@@ -24,8 +24,9 @@ import uvloop
 
 from server.admission import Admission, FrontendFigures, MeasuredSlot, NoSlotError
 from server.api_keys import ApiKeys
-from server.connection import HANDSHAKE_TIMEOUT_S, Connection
+from server.connection import Connection
 from server.doorway import Doorway
+from server.frontend_settings import EVERYBODY
 from server.operator_pages import OperatorPages
 from server.site import Site
 from server.tiers.channel import Channel, ChannelError
@@ -87,7 +88,7 @@ class Listener:
                 self._guest,
                 sock=listening,
                 ssl=tls,
-                ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S if tls else None,
+                ssl_handshake_timeout=EVERYBODY.handshake_timeout_s if tls else None,
             )
         ]
         if operators is not None:

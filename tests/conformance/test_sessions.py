@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import http.client
 import random
-import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,9 +11,10 @@ import pytest
 from tests.conformance.breaking_client import BREAKS, BreakingClient
 from tests.conformance.client import Client, RawClient, Refusal, audio_frames, query, refusal
 from tests.conformance.conftest import Tiers, echo_flags
-from tests.conformance.server_process import HOST, ServerProcess
+from tests.conformance.metrics import figure
+from tests.conformance.server_process import ServerProcess
 from tests.conformance.spelling import ENDPOINT_S, numbered_words, silence, spell
-from tests.conformance.waiting import PATIENCE_S, wait_until
+from tests.conformance.waiting import wait_until
 
 pytestmark = pytest.mark.server
 
@@ -24,16 +23,6 @@ AUDIO = np.concatenate(
     [piece for sentence in SENTENCES for piece in (spell(sentence), silence(ENDPOINT_S))]
 )
 BYTES_PER_S = 32_000
-
-
-def figure(server: ServerProcess, name: str) -> float:
-    """A metric's value."""
-    connection = http.client.HTTPConnection(HOST, server.port, timeout=PATIENCE_S)
-    connection.request("GET", "/metrics")
-    text = connection.getresponse().read().decode()
-    connection.close()
-    (value,) = re.findall(rf"^realtime_engine_{re.escape(name)} (\S+)$", text, re.MULTILINE)
-    return float(value)
 
 
 @pytest.mark.parametrize("how", BREAKS)

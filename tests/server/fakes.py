@@ -169,8 +169,8 @@ class FakeLoop:
 class FakeTransport(asyncio.Transport):
     """Collects what is written; refuses what asyncio's or uvloop's transports refuse."""
 
-    def __init__(self, *, tls: bool = False) -> None:
-        super().__init__()
+    def __init__(self, *, tls: bool = False, address: str = "192.0.2.1") -> None:
+        super().__init__({"peername": (address, 50_000)})
         self.sent = bytearray()
         self.unsent_bytes = 0
         self.eof_written = False

@@ -43,12 +43,13 @@ class Peer:
         keys: ApiKeys | None = None,
         doorway: Doorway | None = None,
         loop: FakeLoop | None = None,
+        address: str = "192.0.2.1",
         headers: dict[str, str] | None = None,
     ) -> None:
         self.headers = headers or {}
         self.loop = loop or FakeLoop()
         self.pool = pool or FakePool(ring_samples=ring_samples)
-        self.transport = FakeTransport(tls=tls)
+        self.transport = FakeTransport(tls=tls, address=address)
         self.times_closed = 0
         self.messages: list[dict[str, Any]] = []
         self.pongs: list[bytes] = []

@@ -22,12 +22,26 @@ def key_file(tmp_path: Path) -> Path:
 
 
 def test_nothing_is_asked_of_clients_by_default() -> None:
-    assert client_settings({}, {}) == ClientSettings(api_key_file=None, keep_session_s=30)
+    """But that they are quick, and read; and their sessions wait for them."""
+    assert client_settings({}, {}) == ClientSettings(
+        api_key_file=None,
+        keep_session_s=30,
+        address_streams=0,
+        handshake_timeout_s=10,
+        idle_timeout_s=0,
+        unread_timeout_s=30,
+    )
 
 
 @pytest.mark.parametrize(
     ("variable", "text", "name", "value"),
-    [("REALTIME_ENGINE_KEEP_SESSION_S", "0", "keep_session_s", 0)],
+    [
+        ("REALTIME_ENGINE_KEEP_SESSION_S", "0", "keep_session_s", 0),
+        ("REALTIME_ENGINE_ADDRESS_STREAMS", "3", "address_streams", 3),
+        ("REALTIME_ENGINE_HANDSHAKE_TIMEOUT_S", "1", "handshake_timeout_s", 1),
+        ("REALTIME_ENGINE_IDLE_TIMEOUT_S", "600", "idle_timeout_s", 600),
+        ("REALTIME_ENGINE_UNREAD_TIMEOUT_S", "5", "unread_timeout_s", 5),
+    ],
 )
 def test_a_number_by_its_flag_and_by_its_variable(
     variable: str, text: str, name: str, value: int

@@ -16,15 +16,17 @@ from websockets.frames import Frame, Opcode
 
 from server.connection import (
     CLOSE_TIMEOUT_S,
-    HANDSHAKE_TIMEOUT_S,
     MAX_FRAME_BYTES,
     MAX_UNSENT_BYTES,
     PING_INTERVAL_S,
     PING_TIMEOUT_S,
 )
-from server.frontend_settings import ClientSettings
+from server.frontend_settings import EVERYBODY, ClientSettings
+from server.patience import UNREAD_BYTES
 from tests.server.fakes import MARK, FakeLoop, FakePool
 from tests.server.peers import TARGET, Peer, cut, doorway_of
+
+HANDSHAKE_TIMEOUT_S = EVERYBODY.handshake_timeout_s
 
 
 def pcm(*samples: int) -> bytes:
@@ -227,10 +229,18 @@ def test_a_request_that_does_not_come_to_an_end_times_out(sent: bytes) -> None:
     peer = Peer()
     peer.send(sent)
     peer.loop.advance(HANDSHAKE_TIMEOUT_S - 0.1)
-    assert not peer.transport.closed
+    assert not peer.transport.ended
     peer.loop.advance(0.2)
-    peer.deliver()
+    head, _, body = bytes(peer.transport.sent).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 408 ")
+    assert f"within {HANDSHAKE_TIMEOUT_S} s" in json.loads(body)["info"]
+    assert peer.pool.refused == ["handshake"]
+    assert peer.transport.eof_written
+    peer.connection.data_received(peer.request())
+    assert bytes(peer.transport.sent).endswith(body), "it is too late"
+    peer.loop.advance(CLOSE_TIMEOUT_S)
     assert peer.transport.aborted
+    peer.lose(None)
     check_over(peer)
 
 
@@ -881,3 +891,99 @@ def test_a_kept_session_does_not_outlive_a_server_that_stops() -> None:
     finish(peer)
     assert peer.close_code == 1001
     assert house.pool.held == []
+
+
+# -- clients that are let go
+
+
+def patient(**limits: int) -> Peer:
+    settings = ClientSettings(**limits)
+    pool = FakePool(slots=1)
+    return Peer(pool=pool, doorway=doorway_of(pool, settings=settings)).open()
+
+
+def look(peer: Peer, seconds: float) -> None:
+    """The frontend's heart beats for so long."""
+    for _ in range(round(seconds)):
+        peer.loop.advance(1)
+        peer.connection.look_at_the_clock()
+        peer.deliver()
+        if not peer.transport.closed:
+            peer.send(peer.written())  # the library answers pings
+
+
+def test_an_idle_client_gets_its_final_is_told_and_closed() -> None:
+    peer = patient(idle_timeout_s=100)
+    look(peer, 99)
+    peer.send_audio(pcm(1))
+    look(peer, 99)
+    assert peer.slot.audio == [1]
+    look(peer, 1)
+    assert peer.slot.history == [1, MARK]
+    finish(peer, "so far")
+    assert peer.statuses() == ["so far", "idle_timeout"]
+    assert peer.close_code == 1008
+    assert peer.pool.held == []
+
+
+def test_a_client_may_be_idle_if_nothing_else_is_said() -> None:
+    peer = patient()
+    look(peer, 10_000)
+    assert not peer.transport.closed
+    assert peer.slot.history == []
+
+
+def test_a_client_that_is_held_up_is_not_idle() -> None:
+    peer = patient(idle_timeout_s=10)
+    while peer.transport.reading:
+        peer.send_audio(bytes(4096))
+    for _ in range(40):
+        peer.loop.advance(1)
+        peer.connection.look_at_the_clock()
+    peer.slot.endpoint("")
+    peer.pump()
+    assert peer.transport.reading
+    look(peer, 9)
+    assert MARK not in peer.slot.history
+    look(peer, 1)
+    assert MARK in peer.slot.history
+
+
+def test_a_client_that_leaves_its_results_unread_is_told_and_closed() -> None:
+    peer = patient(unread_timeout_s=20, keep_session_s=30)
+    peer.transport.unsent_bytes = UNREAD_BYTES + 1
+    look(peer, 20)
+    assert MARK not in peer.slot.history
+    peer.transport.unsent_bytes = 0
+    look(peer, 1)
+    peer.transport.unsent_bytes = UNREAD_BYTES + 1
+    look(peer, 20)
+    assert MARK not in peer.slot.history
+    look(peer, 1)
+    finish(peer)
+    assert peer.statuses() == ["slow_reader"]
+    assert peer.close_code == 1008
+    peer.loop.advance(CLOSE_TIMEOUT_S)
+    assert peer.transport.aborted
+    assert peer.pool.held == []
+
+
+def test_who_is_closing_is_let_go_already() -> None:
+    peer = patient(idle_timeout_s=10)
+    peer.send_close()
+    look(peer, 30)
+    assert peer.slot.history == [MARK]
+    finish(peer)
+    assert peer.close_code == 1000
+
+
+def test_streams_are_counted_by_the_address_they_come_from() -> None:
+    pool = FakePool(slots=9)
+    doorway = doorway_of(pool, settings=ClientSettings(address_streams=1))
+    first = Peer(pool=pool, doorway=doorway, address="192.0.2.1").open()
+    second = Peer(pool=pool, doorway=doorway, address="192.0.2.1")
+    second.send(second.request())
+    check_refusal(second, 429, held_by_others=1)
+    Peer(pool=pool, doorway=doorway, address="192.0.2.2").open()
+    first.lose(None)
+    Peer(pool=pool, doorway=doorway, address="192.0.2.1").open()

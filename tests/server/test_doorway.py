@@ -64,14 +64,14 @@ def test_no_key_is_shown_where_a_request_is() -> None:
 def test_a_full_server_says_when_to_come_again() -> None:
     pool = FakePool(slots=1)
     door = doorway(pool)
-    stream = door.admit(door.read("/", None), Holder(), 0.0)
+    stream = door.admit(door.read("/", None), Holder(), "192.0.2.1", 0.0)
     with pytest.raises(RequestError) as refused:
-        door.admit(door.read("/", None), Holder(), 0.0)
+        door.admit(door.read("/", None), Holder(), "192.0.2.1", 0.0)
     assert refused.value.http_status == 503
     assert int(dict(refused.value.headers)["Retry-After"]) > 0
     assert pool.refused == ["full"]
     door.leave(stream)
-    door.admit(door.read("/", None), Holder(), 0.0)
+    door.admit(door.read("/", None), Holder(), "192.0.2.1", 0.0)
 
 
 # -- sessions to come back to
@@ -80,7 +80,7 @@ KEEP_S = 30
 
 
 def enter(door: Doorway, target: str, now_s: float = 0.0) -> Stream:
-    return door.admit(door.read(target, None), Holder(), now_s)
+    return door.admit(door.read(target, None), Holder(), "192.0.2.1", now_s)
 
 
 def refusal(door: Doorway, target: str) -> RequestError:
@@ -150,3 +150,38 @@ def test_at_the_end_all_slots_are_free() -> None:
     door.lose(enter(door, "/?session=new"), 0.0)
     door.close()
     assert pool.held == []
+
+
+# -- streams of an address
+
+
+def test_an_address_has_so_many_streams_and_no_more() -> None:
+    pool = FakePool(slots=9)
+    door = doorway_of(pool, settings=ClientSettings(keep_session_s=KEEP_S, address_streams=2))
+    one, _ = enter(door, "/?session=new"), enter(door, "/")
+    with pytest.raises(RequestError) as refused:
+        enter(door, "/")
+    assert refused.value.http_status == 429
+    assert "your address has 2 streams, which is the most here" in refused.value.message
+    assert int(dict(refused.value.headers)["Retry-After"]) > 0
+    assert pool.refused == ["address"]
+    door.admit(door.read("/", None), Holder(), "192.0.2.2", 0.0)
+
+    assert door.lose(one, 0.0)
+    with pytest.raises(RequestError):
+        enter(door, "/")
+    assert enter(door, f"/?session={one.token}") is one, "it has its place"
+    assert door.lose(one, 0.0)
+    door.look_at_the_clock(KEEP_S)
+    door.leave(enter(door, "/"))
+    enter(door, "/")
+
+
+def test_a_stream_that_finds_no_slot_does_not_count() -> None:
+    pool = FakePool(slots=1)
+    door = doorway_of(pool, settings=ClientSettings(address_streams=1))
+    other = door.admit(door.read("/", None), Holder(), "192.0.2.2", 0.0)
+    with pytest.raises(RequestError, match="in use"):
+        enter(door, "/")
+    door.leave(other)
+    enter(door, "/")

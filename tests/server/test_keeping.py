@@ -36,7 +36,9 @@ class World:
         token = self.keeping.new_token()
         slot = FakeSlot()
         session = Session(slot, PARAMETERS, 16_000, token)
-        stream = Stream(session, cast(Any, slot), PARAMETERS, token, holder or Holder())
+        stream = Stream(
+            session, cast(Any, slot), PARAMETERS, token=token, holder=holder or Holder()
+        )
         self.keeping.add(stream)
         return stream
 
