@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Final, NoReturn, Protocol
 
 import numpy as np
@@ -40,6 +41,9 @@ class FrontendFigures:
         self.refused = {
             reason: block.counter(figures.REFUSED, reason) for reason in figures.REFUSED.values
         }
+        self.kept = {
+            counter: block.counter(counter) for counter in (figures.RESUMED, figures.GIVEN_UP)
+        }
         self.finals = block.counter(figures.FINALS)
         self.partials = block.counter(figures.PARTIALS)
         self.audio = block.counter(figures.AUDIO_RECEIVED)
@@ -50,7 +54,8 @@ class FrontendFigures:
 class Doorkeeper(Protocol):
     """What a connection needs to be let in and out; see `Admission`."""
 
-    def claim(self) -> MeasuredSlot: ...
+    def claim(self, *, make_room: Callable[[], bool]) -> MeasuredSlot: ...
+    def count(self, counter: figures.Counter) -> None: ...
     def release(self, slot: MeasuredSlot) -> None: ...
     def refuse(self, reason: str) -> None: ...
 
@@ -70,16 +75,22 @@ class Admission:
             plane.line(plane.layout.frontend_line(slot)) for slot in range(plane.geometry.slots)
         ]
 
-    def claim(self, origin_samples: int = 0, partials: int = PARTIALS_OF_ENGINE) -> MeasuredSlot:
-        """A free slot with a fresh session; the arguments are those of `SlotPool.claim`.
+    def claim(
+        self,
+        origin_samples: int = 0,
+        partials: int = PARTIALS_OF_ENGINE,
+        make_room: Callable[[], bool] = lambda: False,
+    ) -> MeasuredSlot:
+        """A free slot with a fresh session; the first arguments are those of `SlotPool.claim`.
+
+        ``make_room`` is asked to free one when there is none, and says whether it has.
 
         Raises:
             NoSlotError: every slot is held, or there is nobody who could serve it.
         """
-        self._ask_link()
-        slot = self._pool.claim(origin_samples, partials)
-        if slot is None:
-            self._refuse_for(FULL, "All streams are in use: try again later.")
+        while (slot := self._free_slot(origin_samples, partials)) is None:
+            if not make_room():
+                self._refuse_for(FULL, "All streams are in use: try again later.")
         self._figures.admitted.add()
         return MeasuredSlot(slot, Arrivals(self._plane, slot.slot), self._figures, self._plane)
 
@@ -91,21 +102,26 @@ class Admission:
         """A client is sent away; ``reason`` is one of `shm.figures.REFUSED`."""
         self._figures.refused[reason].add()
 
+    def count(self, counter: figures.Counter) -> None:
+        """A session was come back to, or given up: `figures.RESUMED` or `GIVEN_UP`."""
+        self._figures.kept[counter].add()
+
     def _refuse_for(self, reason: str, message: str) -> NoReturn:
         self.refuse(reason)
         raise NoSlotError(message)
 
-    def _ask_link(self) -> None:
-        """Whether the model servers have room, if there are any. They may say otherwise later:
-        a stream that was let in then waits for its slot there.
+    def _free_slot(self, origin_samples: int, partials: int) -> FrontendSlot | None:
+        """None where there is none, or the model servers, if there are any, have no room.
+
+        They may say otherwise later: a stream that was let in then waits for its slot there.
         """
         link = self._link.view()
-        if link is None:
-            return
-        if link.servers == 0:
-            self._refuse_for(NO_MODEL_SERVER, "No model server is connected: try again later.")
-        if sum(line[SLOT_SESSION] & 1 for line in self._lines) >= link.capacity:
-            self._refuse_for(FULL, "All streams are in use: try again later.")
+        if link is not None:
+            if link.servers == 0:
+                self._refuse_for(NO_MODEL_SERVER, "No model server is connected: try again later.")
+            if sum(line[SLOT_SESSION] & 1 for line in self._lines) >= link.capacity:
+                return None
+        return self._pool.claim(origin_samples, partials)
 
 
 class MeasuredSlot:

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 from models import BUNDLED_MODEL
 from models.spec import ModelSpec, ModelSpecError
+from server.frontend_settings import EVERYBODY, ClientSettings
 from shm.layout import MAX_SLOTS
 from shm.logs import FORMATS, TEXT, LogSettings
 
@@ -74,6 +75,7 @@ class ServeConfig:
     ssl_key: Path | None
     log_format: str = TEXT
     operator_address: tuple[str, int] | None = None
+    clients: ClientSettings = EVERYBODY
 
     @property
     def logs(self) -> LogSettings:

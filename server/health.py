@@ -64,13 +64,15 @@ def alive_answer() -> Answer:
     return json_answer(200, {"status": "ok"})
 
 
-def ready_answer(found: Health) -> Answer:
-    """``/readyz``: 200, or 503 and why."""
-    content = {
+def ready_answer(found: Health, *, api_key_needed: bool = False) -> Answer:
+    """``/readyz``: 200, or 503 and why. Browsers hide a 401, so it says when a key is needed."""
+    content: dict[str, object] = {
         "ready": found.ready,
         "not_ready": list(found.not_ready),
         "slots": {"total": found.slots.total, "free": found.slots.free},
     }
+    if api_key_needed:
+        content["api_key_needed"] = True
     return json_answer(200 if found.ready else 503, content)
 
 

@@ -27,7 +27,13 @@ _TIMED: Final = (*figures.TRACED, figures.DONE_TO_FINAL, figures.SECOND_PASS)
 class OperatorPages:
     """Answers from one plane. ``clock_ns`` is the monotonic clock."""
 
-    def __init__(self, plane: Plane, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
+    def __init__(
+        self,
+        plane: Plane,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+        api_key_needed: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._api_key_needed = api_key_needed
         self._figures = Figures(plane)
         self._clock_ns = clock_ns
         self._gpus = GpuWatch(load_nvml())
@@ -37,7 +43,9 @@ class OperatorPages:
         """What load balancers and the console need, by path."""
         return {
             "/healthz": alive_answer,
-            "/readyz": lambda: ready_answer(self._figures.health(self._clock_ns())),
+            "/readyz": lambda: ready_answer(
+                self._figures.health(self._clock_ns()), api_key_needed=self._api_key_needed()
+            ),
         }
 
     def all(self) -> dict[str, Page]:

@@ -209,6 +209,12 @@ class Processes:
             if managed.name == name and process is not None and process.poll() is None:
                 process.send_signal(number)
 
+    def signal_ready(self, name: str, number: int) -> None:
+        """The same to those that are ready: they have a handler, by which others would end."""
+        for managed in self._processes:
+            if managed.name == name and managed.process is not None and managed.is_ready:
+                managed.process.send_signal(number)
+
     def wait_for_exit(self, name: str, timeout_s: float) -> bool:
         """Waits until no process of a kind lives; False if some still do after ``timeout_s``."""
         deadline_s = time.monotonic() + timeout_s

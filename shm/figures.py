@@ -63,9 +63,16 @@ ADMITTED: Final = Counter("streams_admitted", "Streams that were given a slot")
 REFUSED: Final = Counter(
     "streams_refused",
     "Streams that were refused: every slot in use, no model server connected, a bad parameter, an "
-    "unknown path, or a handshake that is no WebSocket's",
+    "unknown path, a handshake that is no WebSocket's, no API key that is known, a session to "
+    "come back to that is not there, or too many streams of one address",
     "reason",
-    ("full", "parameter", "path", "handshake", "no_model_server"),
+    ("full", "parameter", "path", "handshake", "no_model_server", "key", "session", "address"),
+)
+RESUMED: Final = Counter(
+    "streams_resumed", "Streams whose client came back after its connection broke"
+)
+GIVEN_UP: Final = Counter(
+    "streams_given_up", "Streams whose client did not come back in time, or whose slot was needed"
 )
 FINALS: Final = Counter("finals_sent", "Finals sent to clients")
 PARTIALS: Final = Counter("partials_sent", "Partials sent to clients")
@@ -139,7 +146,8 @@ TRACED: Final = (
 
 FIGURES: Final[dict[str, tuple[Figure, ...]]] = {
     "frontend": (
-        ADMITTED, REFUSED, FINALS, PARTIALS, AUDIO_RECEIVED, PUBLISHED_TO_SENT, DONE_TO_FINAL,
+        ADMITTED, REFUSED, RESUMED, GIVEN_UP, FINALS, PARTIALS, AUDIO_RECEIVED, PUBLISHED_TO_SENT,
+        DONE_TO_FINAL,
     ),
     "worker": (
         BATCH, STEP, ARRIVED_TO_STEPPED, RECEIVED_TO_RINGED, RINGED_TO_STAGED, STAGED_TO_STEPPED,

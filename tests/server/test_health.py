@@ -72,3 +72,9 @@ def test_who_answers_is_alive() -> None:
 
 def test_readiness_is_lost_before_the_supervisor_repairs() -> None:
     assert RECENT_MS < STALE_AFTER_MS
+
+
+def test_readiness_says_when_a_key_is_needed() -> None:
+    found = health([process()], FREE, shutting_down=False)
+    assert "api_key_needed" not in json.loads(ready_answer(found).body)
+    assert json.loads(ready_answer(found, api_key_needed=True).body)["api_key_needed"] is True

@@ -288,6 +288,18 @@ def test_a_signal_goes_to_one_kind_and_its_end_is_waited_for(
         engine.signal("stub", signal.SIGTERM)
 
 
+def test_only_what_is_ready_is_signalled_where_that_is_asked() -> None:
+    with stub_engine("run", "run") as engine:
+        first, second = managed(engine, index=0), managed(engine, index=1)
+        engine.start()
+        second.line.announce(second.generation)  # as one that is still starting
+        engine.signal_ready("stub", signal.SIGKILL)
+        assert first.process is not None
+        assert second.process is not None
+        first.process.wait()
+        assert second.process.poll() is None
+
+
 def test_a_close_ends_also_what_ignores_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes_module, "STOP_TIMEOUT_S", 0)
     with stub_engine("ignore SIGTERM", "run") as engine:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +37,9 @@ DURATION_S: Final = 60.0
 TRIAL_DURATION_S: Final = 120.0
 MOST_STREAMS: Final = 1000
 DEFAULT_RATES_HZ: Final = {"ours": 8000, "vosk": 8000, "sherpa-onnx": 16_000}
+API_KEY_VARIABLE: Final = "LOADTEST_API_KEY"
+
+_BEARER_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750
 
 
 class UsageError(ValueError):
@@ -59,6 +64,7 @@ class Options:
     find_max: bool = False
     most_streams: int = MOST_STREAMS
     protocol: str = "ours"
+    api_key: str | None = None
 
     @property
     def request_url(self) -> str:
@@ -100,6 +106,7 @@ def parse_options(argv: Sequence[str] | None) -> Options:
         find_max=given.find_max,
         most_streams=given.most_streams,
         protocol=given.protocol,
+        api_key=given.api_key,
     )
     _check(options)
     return options
@@ -119,6 +126,8 @@ def _check(options: Options) -> None:
             raise UsageError(f"{name} does not belong in --url: use --sample-rate and --text2int")
     if options.text2int and options.protocol != "ours":
         raise UsageError("--text2int is for --protocol ours")
+    if options.api_key is not None and not _BEARER_TOKEN.fullmatch(options.api_key):
+        raise UsageError("--api-key should be letters, digits and -._~+/ without blanks")
     for path in (options.json_path, options.plot_path):
         if path is not None and not path.parent.is_dir():
             raise UsageError(f"no such folder for the result: {path.parent}")
@@ -148,6 +157,13 @@ def _parser() -> argparse.ArgumentParser:
         default="ours",
         help="what the server speaks; of the others, each clip gets a connection of its own, and "
         "no lag can be measured",
+    )
+    add(
+        "--api-key",
+        default=os.environ.get(API_KEY_VARIABLE),
+        metavar="KEY",
+        help=f"for a server that asks for one; {API_KEY_VARIABLE} in the environment keeps it out "
+        "of the list of processes (default: no key)",
     )
     add(
         "--duration",

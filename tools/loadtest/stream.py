@@ -30,6 +30,12 @@ class Target:
     timeout_s: float
     clips: Sequence[Clip]
     protocol: str = "ours"
+    api_key: str | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What goes with every connection's request."""
+        return {} if self.api_key is None else {"Authorization": f"Bearer {self.api_key}"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,7 @@ async def _play_connection(
     """Plays one connection to its end; False where there was none."""
     opening = connect(
         target.url,
+        additional_headers=target.headers,
         compression=None,  # audio does not shrink, and the load should be the server's
         proxy=None,  # a proxy's latency is not the server's
         open_timeout=target.timeout_s,

@@ -8,7 +8,7 @@ import pytest
 
 from tools.loadtest import cli
 from tools.loadtest.clips import BUNDLED_AUDIO
-from tools.loadtest.options import UsageError, parse_options
+from tools.loadtest.options import API_KEY_VARIABLE, UsageError, parse_options
 from tools.loadtest.verdict import Bounds
 
 
@@ -67,6 +67,7 @@ def test_a_trial_of_a_search_is_longer_than_a_run_unless_it_is_said() -> None:
         (["--url", "ws://host?sampleRate=8000"], "use --sample-rate"),
         (["--json", "/no/such/folder/a.json"], "no such folder for the result: /no/such/folder"),
         (["--audio", "/no/such/audio"], "no such file or folder: /no/such/audio"),
+        (["--api-key", "two words"], "--api-key should be letters, digits and"),
         (["--nonsense"], "unrecognized arguments: --nonsense"),
     ],
 )
@@ -98,3 +99,10 @@ def test_help_explains_every_option_and_its_default(capsys: pytest.CaptureFixtur
         assert default in text
     assert "exit status: 0 when every bound holds" in text
     assert str(Path.cwd()) not in text
+
+
+def test_a_key_by_its_option_or_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert parse_options([]).api_key is None
+    monkeypatch.setenv(API_KEY_VARIABLE, "of-the-environment")
+    assert parse_options([]).api_key == "of-the-environment"
+    assert parse_options(["--api-key", "of-the-option"]).api_key == "of-the-option"
