@@ -14,18 +14,32 @@ from typing import Final, NoReturn, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from server.capacity import Capacity
 from shm import figures
 from shm.arrivals import Arrivals
 from shm.figures import MICRO, Block
 from shm.frontend_slot import FrontendSlot, SlotPool
+from shm.lateness import Lateness
 from shm.layout import PARTIALS_OF_ENGINE, SLOT_SESSION
 from shm.link_line import LinkLine
 from shm.outbox import OutboxRecord
 from shm.plane import Plane
+from shm.process_line import ProcessLine
 from shm.trace import Trace
 
 FULL: Final = "full"
+OVERLOAD: Final = "overload"
+FAILING: Final = "failing"
 NO_MODEL_SERVER: Final = "no_model_server"
+FINAL_LATE_NS: Final = 1_500_000_000
+"""A requested final that is not there so long after its audio was: the second pass has a queue."""
+
+ALWAYS: Final = 6
+"""So many streams every machine is taken to hold: `loadtest --streams 6` tells whether it does."""
+MODEL_SHARE: Final = 0.9
+"""Of the streams that the model alone could keep up with, where it has its device for itself."""
+SHARED_SHARE: Final = 0.5
+"""The same, where a second pass needs the same cores."""
 
 
 class NoSlotError(Exception):
@@ -58,18 +72,44 @@ class Doorkeeper(Protocol):
     def count(self, counter: figures.Counter) -> None: ...
     def release(self, slot: MeasuredSlot) -> None: ...
     def refuse(self, reason: str) -> None: ...
+    def look_at_the_clock(self) -> None: ...
+
+
+def capacity_of(plane: Plane) -> Capacity | None:
+    """By what its workers have measured at their start; None where there are none.
+
+    Call it when they are ready.
+    """
+    geometry, offsets = plane.geometry, plane.layout
+    lines = [ProcessLine(plane, offsets.worker_process(i)) for i in range(geometry.workers)]
+    streams = sum(line.streams for line in lines)
+    if streams == 0:
+        return None
+    shared = geometry.second_passes > 0 and any(line.device == "cpu" for line in lines)
+    share = SHARED_SHARE if shared else MODEL_SHARE
+    return Capacity(max(ALWAYS, int(share * streams)), geometry.slots)
 
 
 class Admission:
     """A pool of slots that counts whom it lets in.
 
-    Where the model is on other machines, no more are let in than these have room for.
+    Where the model is on other machines, no more are let in than these have room for; where it is
+    on this one, no more than ``capacity`` says, if there is one.
     """
 
-    def __init__(self, plane: Plane, pool: SlotPool, counted: FrontendFigures) -> None:
+    def __init__(
+        self,
+        plane: Plane,
+        pool: SlotPool,
+        counted: FrontendFigures,
+        capacity: Capacity | None = None,
+    ) -> None:
         self._plane = plane
         self._pool = pool
         self._figures = counted
+        self._capacity = capacity
+        self._lateness = Lateness(plane)
+        self._let_in: set[MeasuredSlot] = set()
         self._link = LinkLine(plane)
         self._lines = [
             plane.line(plane.layout.frontend_line(slot)) for slot in range(plane.geometry.slots)
@@ -92,11 +132,24 @@ class Admission:
             if not make_room():
                 self._refuse_for(FULL, "All streams are in use: try again later.")
         self._figures.admitted.add()
-        return MeasuredSlot(slot, Arrivals(self._plane, slot.slot), self._figures, self._plane)
+        arrivals = Arrivals(self._plane, slot.slot)
+        measured = MeasuredSlot(slot, arrivals, self._figures, self._plane)
+        self._let_in.add(measured)
+        if self._capacity is not None:
+            self._capacity.let_in(self._lateness.held, time.monotonic())
+        return measured
 
     def release(self, slot: MeasuredSlot) -> None:
         """Ends the session at once: what was not finalised is dropped with it."""
+        self._let_in.discard(slot)
         self._pool.release(slot.measured)
+
+    def look_at_the_clock(self) -> None:
+        """Once in a while: whether those who were let in fall behind."""
+        if self._capacity is not None:
+            now_ns = time.monotonic_ns()
+            late = self._lateness.is_late or any(s.final_is_late(now_ns) for s in self._let_in)
+            self._capacity.observe(self._lateness.held, now_ns / 1e9, late=late)
 
     def refuse(self, reason: str) -> None:
         """A client is sent away; ``reason`` is one of `shm.figures.REFUSED`."""
@@ -115,6 +168,13 @@ class Admission:
 
         They may say otherwise later: a stream that was let in then waits for its slot there.
         """
+        if self._plane.failing:
+            self._refuse_for(FAILING, "The engine cannot be kept running: try again later.")
+        if self._capacity is not None and not self._capacity.admits(
+            self._lateness.held, time.monotonic()
+        ):
+            message = "There are as many streams as this machine holds: try again later."
+            self._refuse_for(OVERLOAD, message)
         link = self._link.view()
         if link is not None:
             if link.servers == 0:
@@ -162,6 +222,14 @@ class MeasuredSlot:
     @property
     def free_marks(self) -> int:
         return self.measured.free_marks
+
+    def final_is_late(self, now_ns: int) -> bool:
+        """Whether a final was asked for long ago, though all audio has been computed since."""
+        return (
+            bool(self._asked_ns)
+            and now_ns - self._asked_ns[0] > FINAL_LATE_NS
+            and self.measured.computed_samples >= self.measured.received_samples
+        )
 
     def received(self) -> None:
         """Bytes have come from the client; what is written next was in them, or before them."""

@@ -160,6 +160,11 @@ class Connection(asyncio.Protocol):
         stream.session.end(POLICY_VIOLATION, verdict.status, notice)
         self.pump()
 
+    def tell(self, notice: bytes) -> None:
+        """A message to a client with a stream, which goes on."""
+        if self._stream is not None and not self._transport.is_closing():
+            self._transport.writelines([_text_frame(notice)])
+
     @property
     def waits_for_room(self) -> bool:
         return not self._reading

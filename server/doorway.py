@@ -112,8 +112,9 @@ class Doorway:
             stream.session.outgoing()  # they are kept as what may be said again
 
     def look_at_the_clock(self, now_s: float) -> None:
-        """Gives up those that nobody came back to in time."""
+        """Gives up those that nobody came back to in time; see `Admission.look_at_the_clock`."""
         self._keeping.give_up_overdue(now_s)
+        self._admission.look_at_the_clock()
 
     def close(self) -> None:
         """The server stops."""

@@ -16,7 +16,8 @@ from typing import Final
 
 import uvloop
 
-from server.admission import Admission, FrontendFigures
+from server import messages
+from server.admission import Admission, FrontendFigures, capacity_of
 from server.api_keys import ApiKeysError
 from server.connection import Connection
 from server.doorway import Doorway
@@ -55,6 +56,7 @@ class Frontend:
                 child.plane,
                 SlotPool(child.plane, child.bells, child.index),
                 FrontendFigures(child.plane, child.index),
+                capacity_of(child.plane),
             ),
             child.plane.geometry.sample_rate_hz,
             files.keys,
@@ -64,6 +66,8 @@ class Frontend:
             child.plane, api_key_needed=lambda: self._doorway.keys.needed
         )
         self._connections: set[Connection] = set()
+        self._plane = child.plane
+        self._was_failing = False
         self._stopping = asyncio.Event()
         self._orphaned = False
         self._empty = asyncio.Event()
@@ -143,6 +147,10 @@ class Frontend:
         self._loop.call_later(HEARTBEAT_S, self._beat)
         self._line.beat()
         self._doorway.look_at_the_clock(self._loop.time())
+        if self._plane.failing and not self._was_failing:
+            for connection in list(self._connections):
+                connection.tell(messages.engine_fails())
+        self._was_failing = self._plane.failing
         for connection in list(self._connections):
             connection.look_at_the_clock()
         self._on_bell()  # a missed ring costs at most a heartbeat

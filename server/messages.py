@@ -52,6 +52,14 @@ def odd_byte_count(n_bytes: int) -> bytes:
     )
 
 
+def engine_fails() -> bytes:
+    """To streams whose engine dies again and again: nobody knows when their results will come."""
+    return error(
+        "The engine cannot be kept running: what was sent is kept, and results come once it runs "
+        "again. Go on, or connect to another server"
+    )
+
+
 def unknown_text(text: str, message_id: str | None = None) -> bytes:
     """The answer to a text message that means nothing here."""
     return error(f'Unknown text message {quoted(text)}, the only one is "done"', message_id)

@@ -64,9 +64,21 @@ REFUSED: Final = Counter(
     "streams_refused",
     "Streams that were refused: every slot in use, no model server connected, a bad parameter, an "
     "unknown path, a handshake that is no WebSocket's, no API key that is known, a session to "
-    "come back to that is not there, or too many streams of one address",
+    "come back to that is not there, too many streams of one address, as many as the machine "
+    "holds, or an engine that cannot be kept running",
     "reason",
-    ("full", "parameter", "path", "handshake", "no_model_server", "key", "session", "address"),
+    (
+        "full",
+        "parameter",
+        "path",
+        "handshake",
+        "no_model_server",
+        "key",
+        "session",
+        "address",
+        "overload",
+        "failing",
+    ),
 )
 RESUMED: Final = Counter(
     "streams_resumed", "Streams whose client came back after its connection broke"
