@@ -1,6 +1,6 @@
 """The engine and the naive design, side by side: the same weights, protocol, speech and tester.
 
-    python -m bench.peers [--streams 1 2 4 6] [--seconds 20] [--beam-size 100] [--json FILE]
+    python -m bench.peers [--streams 1 2 4] [--seconds 20] [--beam-size 100] [--json FILE]
 
 For each number of streams both servers are started, one after the other, and played the same clips
 by the load tester. The engine runs without its second pass and with partials for every chunk, as
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m bench.peers", description=(__doc__ or "").splitlines()[0]
     )
-    parser.add_argument("--streams", type=int, nargs="+", default=[1, 2, 4, 6])
+    parser.add_argument("--streams", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--seconds", type=int, default=20, help="of audio on each stream")
     parser.add_argument("--beam-size", type=int, default=100)
     parser.add_argument("--json", type=Path, metavar="FILE")

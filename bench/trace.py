@@ -62,9 +62,13 @@ class Gatherer:
 
     def look(self, slot: int, trace: Trace | None) -> None:
         """What a slot shows at this moment."""
-        known = self._of_slot.setdefault(slot, [])
+        known = self.known(slot)
         if trace is not None and (not known or known[-1].sent_ns != trace.sent_ns):
             known.append(trace)
+
+    def known(self, slot: int) -> list[Trace]:
+        """All of a slot, in their order."""
+        return self._of_slot.setdefault(slot, [])
 
     @property
     def traces(self) -> list[Trace]:

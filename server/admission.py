@@ -263,6 +263,13 @@ class MeasuredSlot:
         self._figures.finals.add(finals - finals_before)
         self._figures.partials.add(partials - partials_before)
 
+    def kept(self) -> None:
+        """What was taken waits for a client that has gone: no latency of the engine's."""
+        for requested, _ in self._taken:
+            if requested:
+                self._asked_ns.popleft()
+        self._taken.clear()
+
     def _count(self, now_ns: int) -> None:
         counted = self._figures
         for requested, times_ns in self._taken:

@@ -105,11 +105,17 @@ class Doorway:
 
     # -- sessions without a connection
 
-    def pump(self) -> None:
-        """Takes their results, which wait for their clients, and lets their audio go on."""
-        for stream in self._keeping.alone:
+    def pump(self) -> bool:
+        """Takes their results, which wait for their clients, and lets their audio go on.
+
+        Returns whether there are any.
+        """
+        alone = list(self._keeping.alone)
+        for stream in alone:
             stream.session.pump()
             stream.session.outgoing()  # they are kept as what may be said again
+            stream.slot.kept()
+        return bool(alone)
 
     def look_at_the_clock(self, now_s: float) -> None:
         """Gives up those that nobody came back to in time; see `Admission.look_at_the_clock`."""

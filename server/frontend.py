@@ -33,6 +33,8 @@ from shm.process_line import ProcessLine
 HEARTBEAT_S: Final = 1.0
 ROOM_POLL_S: Final = 0.02
 """How soon a paused client is looked at again: no doorbell rings when a commit frees room."""
+NO_ROOM_POLL_S: Final = 0.2
+"""The same while nobody waits. One that does by then has 10 s of audio in the engine."""
 DRAIN_TIMEOUT_S: Final = 8.0
 
 
@@ -156,11 +158,12 @@ class Frontend:
         self._on_bell()  # a missed ring costs at most a heartbeat
 
     def _look_for_room(self) -> None:
-        self._loop.call_later(ROOM_POLL_S, self._look_for_room)
-        for connection in list(self._connections):
-            if connection.waits_for_room:
-                connection.pump()
-        self._doorway.pump()
+        waiting = [connection for connection in self._connections if connection.waits_for_room]
+        for connection in waiting:
+            connection.pump()
+        alone = self._doorway.pump()
+        soon = bool(waiting) or alone
+        self._loop.call_later(ROOM_POLL_S if soon else NO_ROOM_POLL_S, self._look_for_room)
 
 
 def main(child: Child) -> None:

@@ -11,10 +11,12 @@ is for `Engine` and `LinkedEngine` to say.
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
@@ -201,6 +203,21 @@ class Processes:
         if wanted and now_s >= managed.standby_at_s:
             managed.standby = Standby.start(lambda turn_fd: self._launch(managed, turn_fd))
         return []
+
+    def wait_for_death(self, timeout_s: float) -> None:
+        """Sleeps until a process has died that nobody has reaped, or for ``timeout_s``."""
+        with ExitStack() as stack:
+            watched = select.poll()
+            try:
+                for managed in self._processes:
+                    if managed.process is not None and managed.process.returncode is None:
+                        pid_fd = os.pidfd_open(managed.process.pid)
+                        stack.callback(os.close, pid_fd)
+                        watched.register(pid_fd, select.POLLIN)
+            except OSError:  # a kernel before 5.3: whoever died is found when the time is up
+                time.sleep(timeout_s)
+                return
+            watched.poll(timeout_s * 1000)
 
     def signal(self, name: str, number: int) -> None:
         """Sends a signal to the living processes of a kind."""

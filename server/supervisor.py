@@ -31,7 +31,8 @@ from server.tls import TlsError, server_context
 from shm.logs import announce
 from shm.plane import PlaneError
 
-WATCH_S: Final = 0.05
+WATCH_S: Final = 0.1
+"""How often heartbeats are looked at, and signals to stop; a death is seen at once."""
 DRAIN_TIMEOUT_S: Final = 10
 BACKLOG: Final = 1024
 """Connections that wait to be accepted; the kernel may lower it."""
@@ -180,7 +181,7 @@ def _run(
                 engine.signal_ready("frontend", signal.SIGHUP)
             for event in engine.watch(time.monotonic()):
                 log.error(event)
-            time.sleep(WATCH_S)
+            engine.wait_for_death(WATCH_S)
         sockets.close()
         engine.signal("frontend", signal.SIGTERM)
         engine.wait_for_exit("frontend", DRAIN_TIMEOUT_S)

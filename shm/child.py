@@ -26,8 +26,9 @@ from shm.plane import Plane
 from shm.process_line import ProcessLine
 
 EXIT_UNUSABLE: Final = 2
-ROUND_TIMEOUT_MS: Final = 50
-"""The longest that an idle loop sleeps: a missed doorbell costs at most this."""
+ROUND_TIMEOUT_MS: Final = 100
+"""The longest that an idle loop sleeps: a missed doorbell costs at most this. Six processes that
+wake ten times a second take about half a percent of a core (`python -m bench.idle`)."""
 TURN_TIMEOUT_MS: Final = 500
 """The longest until a child that stands by sees that it was told to stop."""
 _TURN: Final = struct.Struct("<Q")

@@ -1,4 +1,4 @@
-"""What the bench makes of traces; the server that leaves them has tests of its own."""
+"""What the bench makes of traces, and that a real server leaves them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from bench.trace import NAMES, WARM_UP, Gatherer, cpu_line, draw, stages, table
+from bench.trace import NAMES, WARM_UP, Gatherer, cpu_line, draw, stages, table, watched
+from shm.inspect import plane_of
 from shm.trace import STAGES, Trace
+from tests.conformance.client import Client
+from tests.conformance.server_process import ECHO, ServerProcess
+from tests.conformance.spelling import SPEC, numbered_words, spell
+from tests.conformance.waiting import wait_until
 
 
 def trace(sent_ms: int, step_ms: int = 50) -> Trace:
@@ -55,3 +60,21 @@ def test_a_picture_is_drawn(tmp_path: Path) -> None:
     path = tmp_path / "trace.png"
     draw({1: stages([trace(100)]), 6: stages([trace(100, 300)])}, path)
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.server
+def test_a_real_server_leaves_the_way_of_every_chunk() -> None:
+    flags = ("--model", str(ECHO), "--beam-size", "20", "--slots", "2", "--intermed-partials")
+    audio = spell(numbered_words(0, 60))
+    gatherer = Gatherer()
+    with ServerProcess(*flags) as server, Client(server.url) as client:
+        plane = plane_of(server.pid)
+        with watched(plane, gatherer):
+            for number, start in enumerate(range(0, 4 * SPEC.chunk_samples, SPEC.chunk_samples)):
+                client.send_audio(audio[start : start + SPEC.chunk_samples])
+                assert not client.receive()["isFinal"]
+                wait_until(lambda: len(gatherer.known(0)) == number + 1, "its trace")  # noqa: B023
+        plane.close()
+    for trace in gatherer.traces:
+        assert list(trace) == sorted(trace)
+        assert trace.received_ns > 0

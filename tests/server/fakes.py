@@ -69,6 +69,9 @@ class FakeSlot:
     def received(self) -> None:
         """Bytes have come; only a measured slot takes the time."""
 
+    def kept(self) -> None:
+        """Results wait for a client; only a measured slot counts none of it."""
+
     def sent(self, finals: int, partials: int) -> None:
         self.told_sent = (finals, partials)
 

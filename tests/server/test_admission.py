@@ -143,6 +143,26 @@ def test_a_final_that_was_asked_for_is_timed_from_its_mark(
     assert timed(plane, figures.PUBLISHED_TO_SENT).count == 2
 
 
+def test_a_final_that_waits_for_its_client_is_not_timed(
+    plane: Plane, bells: Doorbells, let_in: Admission, clock: Clock
+) -> None:
+    slot = claimed(let_in)
+    decoder = DecoderSlot(plane, bells, slot.slot)
+    for number in (1, 2):
+        slot.write_mark()
+        resume = ResumePoint(number, 0, number, 0, 0)
+        decoder.publish(final(epoch=slot.measured.epoch, resume=resume, requested=True))
+        assert slot.take() is not None
+        if number == 1:
+            slot.kept()
+            clock.now_ns += 60_000_000_000
+    clock.now_ns += 5_000_000
+    slot.sent(2, 0)
+    assert timed(plane, figures.DONE_TO_FINAL).count == 1
+    assert timed(plane, figures.DONE_TO_FINAL).sum == pytest.approx(0.005)
+    assert timed(plane, figures.PUBLISHED_TO_SENT).count == 1
+
+
 def test_a_chunk_s_times_are_left_for_whoever_looks(
     plane: Plane, bells: Doorbells, let_in: Admission, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -318,3 +318,34 @@ def test_no_descriptor_is_left(behaviour: str) -> None:
             assert behaviour == "refuse"
     del engine
     assert open_descriptors() == before
+
+
+# -- waiting for a death
+
+
+def test_a_death_ends_the_wait_for_one() -> None:
+    """By hours: a time-out that is waited for would be the test's own."""
+    with stub_engine("wait", "wait") as engine:
+        engine.start()
+        os.kill(pid_of(engine._processes[1]), signal.SIGKILL)
+        engine.wait_for_death(3600)
+        before = open_descriptors()
+        engine.wait_for_death(3600)  # it has not been reaped yet
+        assert open_descriptors() == before
+
+
+def test_an_old_kernel_without_pidfds_waits_for_the_time_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slept: list[float] = []
+
+    def none(pid: int) -> int:
+        raise OSError("function not implemented")
+
+    with stub_engine("wait") as engine:
+        engine.start()
+        monkeypatch.setattr(processes_module.os, "pidfd_open", none)
+        monkeypatch.setattr(processes_module.time, "sleep", slept.append)
+        engine.wait_for_death(7.5)
+        assert slept == [7.5]
+        monkeypatch.undo()
