@@ -49,6 +49,7 @@ class Killer:
             for kind in kinds
             for index in range(places[kind][0])
         }
+        plane.close()  # the lines stay mapped
         self._interval_s = interval_s
         self._stop_share = stop_share
         self._random = random.Random(seed)
