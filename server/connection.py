@@ -377,7 +377,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
             return
         if self._ws.state is State.OPEN:
-            self._ws.send_ping(str(session.said).encode())
+            self._ws.send_ping(str(session.said).encode() if session.resumable else b"")
             self._write(self._ws.data_to_send())
         self._timer = self._loop.call_later(PING_INTERVAL_S, self._keep_alive)
 
