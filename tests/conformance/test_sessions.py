@@ -55,6 +55,9 @@ def break_five_times(echo_server: ServerProcess, how: str, seed: int) -> None:
             client.lose(how)
         client.connect()
         client.finish()
+        client.lose(how)
+        ready = client.connect()
+        assert (ready["audioBytes"], ready["dones"]) == (2 * AUDIO.shape[0], 2)
     seen = {message["msgId"]: message for message in client.messages if message.get("isFinal")}
     assert [final["text"] for final in seen.values() if final["words"]] == SENTENCES
     times = [word["start"] for final in seen.values() for word in final["words"]]
