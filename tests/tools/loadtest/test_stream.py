@@ -58,6 +58,6 @@ def test_an_http_answer_is_a_refusal_with_its_status() -> None:
 
 
 def test_a_key_goes_with_every_request() -> None:
-    target = Target("ws://host/", 8000, 1.0, [], "a-key")
+    target = Target("ws://host/", 8000, 1.0, [], api_key="a-key")
     assert target.headers == {"Authorization": "Bearer a-key"}
     assert Target("ws://host/", 8000, 1.0, []).headers == {}
