@@ -42,6 +42,8 @@ MAX_FRAME_BYTES: Final = 1 << 20
 MAX_UNSENT_BYTES: Final = 1 << 20
 """A client that lets this much pile up is not reading its results."""
 
+SESSION_HEADER: Final = "Realtime-Session"
+"""The token of a session, for balancers: a client that comes back must find the same server."""
 POLICY_VIOLATION: Final = 1008
 
 log = logging.getLogger("realtime_engine.connection")
@@ -244,6 +246,8 @@ class Connection(asyncio.Protocol):
         self._patience = Patience(
             settings.idle_timeout_s, settings.unread_timeout_s, self._loop.time()
         )
+        if stream.token is not None:
+            response.headers[SESSION_HEADER] = stream.token
         self._ws.send_response(response)
         self._timer.cancel()
         self._timer = self._loop.call_later(PING_INTERVAL_S, self._keep_alive)
@@ -382,7 +386,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
             return
         if self._ws.state is State.OPEN:
-            self._ws.send_ping(str(session.said).encode())
+            self._ws.send_ping(str(session.said).encode() if session.resumable else b"")
             self._write(self._ws.data_to_send())
         self._timer = self._loop.call_later(PING_INTERVAL_S, self._keep_alive)
 

@@ -86,6 +86,12 @@ class BreakingClient:
         for _ in range(count):
             self.messages.append(next(self._incoming))
 
+    def read_what_comes(self, within_s: float) -> None:
+        """Takes messages in while they come that soon after each other."""
+        assert self._line is not None
+        while self._line.has_come(within_s):
+            self.read(1)
+
     def lose(self, how: str) -> None:
         """The connection breaks."""
         assert self._line is not None

@@ -23,6 +23,7 @@ AUDIO = np.concatenate(
     [piece for sentence in SENTENCES for piece in (spell(sentence), silence(ENDPOINT_S))]
 )
 BYTES_PER_S = 32_000
+MANY = 40
 
 
 @pytest.mark.parametrize("how", BREAKS)
@@ -30,6 +31,18 @@ BYTES_PER_S = 32_000
 def test_every_word_once_wherever_the_connection_breaks(
     echo_server: ServerProcess, how: str, seed: int
 ) -> None:
+    break_five_times(echo_server, how, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", BREAKS)
+def test_every_word_once_over_many_breaks(echo_server: ServerProcess, how: str) -> None:
+    for seed in range(100, 100 + MANY):
+        break_five_times(echo_server, how, seed)
+
+
+def break_five_times(echo_server: ServerProcess, how: str, seed: int) -> None:
+    """Sends `AUDIO` over six connections, and looks for every word of it."""
     rng = random.Random(f"{how} {seed}")
     with BreakingClient(echo_server, AUDIO) as client:
         received = 0
@@ -38,10 +51,13 @@ def test_every_word_once_wherever_the_connection_breaks(
             assert ready["audioBytes"] >= received
             received = ready["audioBytes"]
             client.send_part(rng.randrange(6 * BYTES_PER_S), rng.randrange(2000))
-            client.read(rng.randrange(2) if client.connections > 1 and len(client.messages) else 0)
+            client.read_what_comes(rng.choice([0.0, 0.0, 0.01, 0.05]))
             client.lose(how)
         client.connect()
         client.finish()
+        client.lose(how)
+        ready = client.connect()
+        assert (ready["audioBytes"], ready["dones"]) == (2 * AUDIO.shape[0], 2)
     seen = {message["msgId"]: message for message in client.messages if message.get("isFinal")}
     assert [final["text"] for final in seen.values() if final["words"]] == SENTENCES
     times = [word["start"] for final in seen.values() for word in final["words"]]

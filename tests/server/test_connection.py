@@ -20,6 +20,7 @@ from server.connection import (
     MAX_UNSENT_BYTES,
     PING_INTERVAL_S,
     PING_TIMEOUT_S,
+    SESSION_HEADER,
 )
 from server.frontend_settings import EVERYBODY, ClientSettings
 from server.patience import UNREAD_BYTES
@@ -987,3 +988,12 @@ def test_streams_are_counted_by_the_address_they_come_from() -> None:
     Peer(pool=pool, doorway=doorway, address="192.0.2.2").open()
     first.lose(None)
     Peer(pool=pool, doorway=doorway, address="192.0.2.1").open()
+
+
+def test_a_balancer_is_told_whose_session_it_is() -> None:
+    peer, token = House().begin()
+    head = bytes(peer.transport.sent).partition(b"\r\n\r\n")[0].decode()
+    assert f"\r\n{SESSION_HEADER}: {token}" in head
+    other = Peer()
+    other.send(other.request())
+    assert SESSION_HEADER.encode() not in other.transport.sent
