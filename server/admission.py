@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, NoReturn, Protocol
 
 import numpy as np
@@ -40,6 +41,20 @@ MODEL_SHARE: Final = 0.9
 """Of the streams that the model alone could keep up with, where it has its device for itself."""
 SHARED_SHARE: Final = 0.5
 """The same, where a second pass needs the same cores."""
+
+
+@dataclass(frozen=True, slots=True)
+class _NoRoom:
+    """Why there is none; it may be made by ending another stream."""
+
+    reason: str
+    message: str
+
+
+ALL_IN_USE: Final = _NoRoom(FULL, "All streams are in use: try again later.")
+OVERLOADED: Final = _NoRoom(
+    OVERLOAD, "There are as many streams as this machine holds: try again later."
+)
 
 
 class NoSlotError(Exception):
@@ -128,9 +143,9 @@ class Admission:
         Raises:
             NoSlotError: every slot is held, or there is nobody who could serve it.
         """
-        while (slot := self._free_slot(origin_samples, partials)) is None:
+        while isinstance(slot := self._free_slot(origin_samples, partials), _NoRoom):
             if not make_room():
-                self._refuse_for(FULL, "All streams are in use: try again later.")
+                self._refuse_for(slot.reason, slot.message)
         self._figures.admitted.add()
         arrivals = Arrivals(self._plane, slot.slot)
         measured = MeasuredSlot(slot, arrivals, self._figures, self._plane)
@@ -163,25 +178,27 @@ class Admission:
         self.refuse(reason)
         raise NoSlotError(message)
 
-    def _free_slot(self, origin_samples: int, partials: int) -> FrontendSlot | None:
-        """None where there is none, or the model servers, if there are any, have no room.
+    def _free_slot(self, origin_samples: int, partials: int) -> FrontendSlot | _NoRoom:
+        """A slot, unless this machine holds no more, or the model servers, if there are any.
 
         They may say otherwise later: a stream that was let in then waits for its slot there.
+        Where nobody could be served, room would be of no use: that is refused here.
         """
         if self._plane.failing:
             self._refuse_for(FAILING, "The engine cannot be kept running: try again later.")
-        if self._capacity is not None and not self._capacity.admits(
-            self._lateness.held, time.monotonic()
-        ):
-            message = "There are as many streams as this machine holds: try again later."
-            self._refuse_for(OVERLOAD, message)
+        if self._capacity is not None:
+            held, now_s = self._lateness.held, time.monotonic()
+            if not self._capacity.admits(held, now_s):
+                if not self._capacity.admits(held - 1, now_s):
+                    self._refuse_for(OVERLOADED.reason, OVERLOADED.message)
+                return OVERLOADED
         link = self._link.view()
         if link is not None:
             if link.servers == 0:
                 self._refuse_for(NO_MODEL_SERVER, "No model server is connected: try again later.")
             if sum(line[SLOT_SESSION] & 1 for line in self._lines) >= link.capacity:
-                return None
-        return self._pool.claim(origin_samples, partials)
+                return ALL_IN_USE
+        return self._pool.claim(origin_samples, partials) or ALL_IN_USE
 
 
 class MeasuredSlot:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -298,6 +299,38 @@ def test_beyond_what_the_machine_holds_nobody_is_let_in(plane: Plane, bells: Doo
     with pytest.raises(NoSlotError, match="as many streams as this machine holds"):
         claimed(let_in)
     assert refused(plane) == {"overload": 1}
+
+
+def test_a_stream_that_may_go_makes_room_also_on_a_machine_that_holds_no_more(
+    plane: Plane, bells: Doorbells
+) -> None:
+    let_in = Admission(
+        plane, SlotPool(plane, bells, 0), FrontendFigures(plane, 0), Capacity(known=1, most=1)
+    )
+    slots = [claimed(let_in)]
+
+    def one_goes() -> bool:
+        if not slots:
+            return False
+        let_in.release(slots.pop())
+        return True
+
+    let_in.claim(make_room=one_goes)
+    with pytest.raises(NoSlotError, match="as many streams as this machine holds"):
+        let_in.claim(make_room=one_goes)
+    assert refused(plane) == {"overload": 1}
+
+
+def test_no_stream_is_ended_in_vain(plane: Plane, bells: Doorbells) -> None:
+    """While streams fall behind nobody is let in, whoever goes."""
+    capacity = Capacity(known=3, most=3)
+    let_in = Admission(plane, SlotPool(plane, bells, 0), FrontendFigures(plane, 0), capacity)
+    claimed(let_in)
+    capacity.observe(1, time.monotonic(), late=True)
+    asked: list[bool] = []
+    with pytest.raises(NoSlotError, match="as many streams as this machine holds"):
+        let_in.claim(make_room=lambda: bool(asked.append(True)))
+    assert asked == []
 
 
 def test_a_final_that_is_late_closes_the_door(plane: Plane, bells: Doorbells, clock: Clock) -> None:
