@@ -102,7 +102,7 @@ def capacity_of(plane: Plane) -> Capacity | None:
         return None
     shared = geometry.second_passes > 0 and any(line.device == "cpu" for line in lines)
     share = SHARED_SHARE if shared else MODEL_SHARE
-    return Capacity(max(ALWAYS, int(share * streams)), geometry.slots)
+    return Capacity(int(share * streams), geometry.slots, ALWAYS)
 
 
 class Admission:

@@ -22,12 +22,16 @@ TAKEN_BACK: Final = 0.9
 class Capacity:
     """A number of streams that goes up by trial and down by error."""
 
-    __slots__ = ("_known", "_most", "_quiet_until_s", "_trial_ends_s")
+    __slots__ = ("_always", "_known", "_most", "_quiet_until_s", "_trial_ends_s")
 
-    def __init__(self, known: int, most: int) -> None:
-        """``most`` is what there are slots for; both are at least 1."""
+    def __init__(self, known: int, most: int, always: int = 1) -> None:
+        """``most`` is what there are slots for; ``always`` so many are let in, whatever happens.
+
+        Both are at least 1.
+        """
         self._most = most
-        self._known = max(1, min(known, most))
+        self._always = min(always, most)
+        self._known = max(self._always, min(known, most))
         self._trial_ends_s = -math.inf
         self._quiet_until_s = -math.inf
 
@@ -38,6 +42,8 @@ class Capacity:
 
     def admits(self, held: int, now_s: float) -> bool:
         """Whether one more may come to the ``held``; `let_in` says that it did."""
+        if held < self._always:
+            return True
         if held >= self._most or now_s < self._quiet_until_s:
             return False
         return held < self._known or now_s >= self._trial_ends_s
@@ -51,7 +57,8 @@ class Capacity:
         """What a look at the engine shows: ``late``, if a stream in real time falls behind."""
         if late:
             if now_s >= self._quiet_until_s:
-                self._known = max(1, math.floor(TAKEN_BACK * min(self._known, max(held, 1))))
+                left = math.floor(TAKEN_BACK * min(self._known, held))
+                self._known = max(self._always, left)
             self._quiet_until_s = now_s + REST_S
         elif held > self._known and now_s >= max(self._trial_ends_s, self._quiet_until_s):
             self._known = held

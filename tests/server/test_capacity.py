@@ -52,6 +52,16 @@ def test_falling_behind_takes_back_and_lets_nobody_in() -> None:
     assert not capacity.admits(3, now_s=REST_S + 0.9), "which has not ended"
 
 
+def test_some_are_let_in_whatever_happens() -> None:
+    """One machine holds six streams, or is no machine for this: its clients are not sent away."""
+    capacity = Capacity(known=2, most=40, always=6)
+    assert capacity.known == 6
+    for now_s in range(20):
+        capacity.observe(6, now_s=float(now_s), late=True)
+    assert [held for held in range(9) if capacity.admits(held, now_s=20.0)] == list(range(6))
+    assert Capacity(known=2, most=3, always=6).known == 3
+
+
 def test_one_stream_is_always_let_in() -> None:
     capacity = Capacity(known=0, most=3)
     for now_s in range(0, 500, 20):
