@@ -25,7 +25,7 @@ from tools.train.trainer import Trainer
 
 CHECKPOINT_FILE: Final = "checkpoint.pt"
 LOG_FILE: Final = "log.jsonl"
-_VALIDATION_BATCHES: Final = 16
+_VALIDATION_BATCHES: Final = 8
 _VALIDATION_CLIPS: Final = 3
 
 
