@@ -42,9 +42,7 @@ class MoonshineCtc(nn.Module):
         """See `AcousticModel.step`."""
         return self.logits(pcm, span, self._left, self._chunk).log_softmax(-1)
 
-    def logits(
-        self, pcm: torch.Tensor, span: torch.Tensor, left: int, chunk: int
-    ) -> torch.Tensor:
+    def logits(self, pcm: torch.Tensor, span: torch.Tensor, left: int, chunk: int) -> torch.Tensor:
         """Windows (batch, samples) of any length -> logits (batch, ``chunk``, vocabulary).
 
         ``left`` is how many frames of a window come before its chunk.

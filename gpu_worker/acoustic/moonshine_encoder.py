@@ -21,7 +21,6 @@ FRAME_SAMPLES: Final = FIRST_STRIDE * 3 * 2
 """The step from one frame to the next."""
 LEAST_SAMPLES: Final = FIRST_KERNEL + FIRST_STRIDE * (7 - 1 + 3 * (3 - 1))
 """What one frame is made of."""
-_NORM_EPSILON: Final = 1e-5
 _NEVER: Final = -30_000.0
 """Added to the scores of frames that nothing may attend to: nothing is left of them in float32."""
 
@@ -159,7 +158,7 @@ class Encoder(nn.Module):
         super().__init__()
         width = shape.width
         self.conv1 = nn.Conv1d(1, width, FIRST_KERNEL, stride=FIRST_STRIDE, bias=False)
-        self.groupnorm = nn.GroupNorm(1, width, eps=_NORM_EPSILON)
+        self.groupnorm = nn.GroupNorm(1, width)
         self.conv2 = nn.Conv1d(width, 2 * width, 7, stride=3)
         self.conv3 = nn.Conv1d(2 * width, width, 3, stride=2)
         self.rotation = Rotation(shape)
@@ -197,7 +196,9 @@ class Encoder(nn.Module):
         mean = (x.sum(1, keepdim=True) * counts).sum((1, 2), keepdim=True) / total
         power = (x.square().sum(1, keepdim=True) * counts).sum((1, 2), keepdim=True) / total
         variance = power - mean * mean
-        scale = self.groupnorm.weight[:, None] * (variance.clamp(min=0) + _NORM_EPSILON).rsqrt()
+        scale = (
+            self.groupnorm.weight[:, None] * (variance.clamp(min=0) + self.groupnorm.eps).rsqrt()
+        )
         return x * scale + (self.groupnorm.bias[:, None] - mean * scale)
 
     def _transformed(self, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:

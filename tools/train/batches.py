@@ -28,7 +28,7 @@ _PATIENCE_S: Final = 600
 
 
 class Batch(NamedTuple):
-    """What a step learns from: windows of one length, those of some segments, one segment's after another's.
+    """What a step learns from: windows of one length, one segment's after another's.
 
     ``pcm`` (windows, n) float32 and ``span`` (windows, 2) int64 are what the engine's model takes;
     ``geometry`` (2,) is how many frames of a window come before its chunk, and the chunk's. Segment
@@ -75,7 +75,8 @@ class Batches(Dataset[Batch]):
         segments = [self._sampler.drawn(rng)]
         while len(segments) * self._length(segments[0]) < frames:
             segments.append(self._sampler.drawn(rng, like=segments[0]))
-        return batch_of(segments, self._spec, 0, max(map(self._length, segments)), 0)
+        room = 1 + max(map(self._length, segments))  # for what is less than a hop
+        return batch_of(segments, self._spec, 0, room, 0)
 
     def _windowed(self, frames: int, rng: np.random.Generator) -> Batch:
         """Segments until the windows have so many frames together, at least one."""

@@ -143,9 +143,11 @@ def freeze(model: MoonshineCtc, layers: int) -> None:
 
     No gradient passes through them, which saves their backward pass. All layers: the whole encoder.
     """
+    if not layers:
+        return
     encoder = model.encoder
     below = [encoder.conv1, encoder.groupnorm, encoder.conv2, encoder.conv3]
-    frozen = [*below, *encoder.layers[:layers]] if layers else []
+    frozen = [*below, *encoder.layers[:layers]]
     for part in [encoder] if layers == len(encoder.layers) else frozen:
         part.requires_grad_(False)
 
