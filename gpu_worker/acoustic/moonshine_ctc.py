@@ -47,10 +47,10 @@ class MoonshineCtc(nn.Module):
 
         ``left`` is how many frames of a window come before its chunk.
         """
-        frames = self.encoder.windows(pcm.float() / 32_768.0, span)
-        out: torch.Tensor = self.head(frames[:, left : left + chunk])
+        seen = slice(left, left + chunk)
+        out: torch.Tensor = self.head(self.encoder.windows(pcm.float() / 32_768.0, span, seen))
         return out
 
     def use_int8(self) -> None:
-        """Rounds all linear layers but the last to 8 bits: see `gpu_worker.acoustic.int8`."""
-        round_layers(self, but=self.head)
+        """Rounds all layers but the first and the last: see `gpu_worker.acoustic.int8`."""
+        round_layers(self, but=self.head, convolutions=True)

@@ -37,6 +37,8 @@ class EncoderShape:
     rotation_base: float
 
 
+_ALL: Final = slice(None)
+
 Angles = tuple[torch.Tensor, torch.Tensor]
 """What a head's numbers are multiplied by, and what their partners are: (positions, head) each."""
 
@@ -125,18 +127,20 @@ class EncoderLayer(nn.Module):
         rotation: Rotation,
         angles: Angles,
         mask: torch.Tensor | None = None,
+        wanted: slice = _ALL,
     ) -> torch.Tensor:
-        """(batch, frames, width), every frame with every other.
+        """(batch, frames, width), every frame with every other; only ``wanted`` ones come out.
 
         ``mask`` (batch, 1, 1, frames) is added to the scores of what is attended to.
         """
         own = self.self_attn
         normed = self.input_layernorm(x)
-        queries = rotation(own.split(own.q_proj(normed)), angles)
+        turned = angles[0][wanted], angles[1][wanted]
+        queries = rotation(own.split(own.q_proj(normed[:, wanted])), turned)
         keys = rotation(own.split(own.k_proj(normed)), angles)
         values = own.split(own.v_proj(normed))
         attend = explicit_attention if torch.is_grad_enabled() else scaled_dot_product_attention
-        x = x + own.joined(attend(queries, keys, values, mask))
+        x = x[:, wanted] + own.joined(attend(queries, keys, values, mask))
         out: torch.Tensor = x + self.mlp(self.post_attention_layernorm(x))
         return out
 
@@ -168,11 +172,13 @@ class Encoder(nn.Module):
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
         """(n,) float32 in -1..1, at least `LEAST_SAMPLES`, at 16 kHz -> (frames, width)."""
         x = self.groupnorm(torch.tanh(self.conv1(samples[None, None])))
-        frames: torch.Tensor = self._transformed(x, None)[0]
+        frames: torch.Tensor = self._transformed(x)[0]
         return frames
 
-    def windows(self, samples: torch.Tensor, span: torch.Tensor) -> torch.Tensor:
-        """(batch, n) float32 in -1..1, of which ``span`` counts -> (batch, frames, width).
+    def windows(
+        self, samples: torch.Tensor, span: torch.Tensor, wanted: slice = _ALL
+    ) -> torch.Tensor:
+        """(batch, n) float32 in -1..1, of which ``span`` counts -> (batch, ``wanted``, width).
 
         ``span`` (batch, 2) is the first sample that counts and the one after the last; the rest
         must be zeros. The norm over time is taken over what counts, and only frames whose middle
@@ -187,7 +193,7 @@ class Encoder(nn.Module):
         starts = torch.arange(frames, device=x.device) * FRAME_SAMPLES + FRAME_MARGIN
         heard = (starts >= first) & (starts + FIRST_STRIDE <= second)
         mask = torch.where(heard, 0.0, _NEVER)[:, None, None]
-        return self._transformed(x, mask)
+        return self._transformed(x, mask, wanted)
 
     def _normed(self, x: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
         """The group norm of (batch, width, steps) by the steps that count, (batch, 1, steps)."""
@@ -201,12 +207,15 @@ class Encoder(nn.Module):
         )
         return x * scale + (self.groupnorm.bias[:, None] - mean * scale)
 
-    def _transformed(self, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    def _transformed(
+        self, x: torch.Tensor, mask: torch.Tensor | None = None, wanted: slice = _ALL
+    ) -> torch.Tensor:
         x = gelu(self.conv3(gelu(self.conv2(x)))).transpose(1, 2)
         angles = self.rotation.angles(0, x.shape[1])
-        for layer in self.layers:
+        *lower, top = self.layers
+        for layer in lower:
             x = layer(x, self.rotation, angles, mask)
-        out: torch.Tensor = self.layer_norm(x)
+        out: torch.Tensor = self.layer_norm(top(x, self.rotation, angles, mask, wanted))
         return out
 
 
