@@ -23,7 +23,9 @@ CHUNK_FRAMES: Final = (25, 50, 75)
 CHUNK_SHARES: Final = (0.25, 0.35, 0.4)
 LEFT_FRAMES: Final = (60, 126)
 """Bounds of what a window holds before its chunk; the engine's is the upper one."""
-WHOLE_SHARE: Final = 0.5
+WHOLE_SHARE: Final = 0.4
+WINDOWED_TIMES: Final = 2
+"""So much more time windows have than whole segments, or there would be one segment in a step."""
 _PATIENCE_S: Final = 600
 
 
@@ -58,7 +60,7 @@ class Batches(Dataset[Batch]):
         return self._recipe.steps
 
     def __getitem__(self, step: int) -> Batch:
-        """Whole segments, or, in half of the steps after the first ones, the engine's windows.
+        """Whole segments, or, in most steps after the first ones, the engine's windows.
 
         Of the latter most have longer chunks than the engine's, which cost less, and a shorter
         past.
@@ -68,7 +70,7 @@ class Batches(Dataset[Batch]):
         frames = recipe.batch * self._spec.sample_rate_hz // self._spec.frame_samples
         if step < recipe.whole_steps or rng.random() < WHOLE_SHARE:
             return self._whole(frames, rng)
-        return self._windowed(frames, rng)
+        return self._windowed(WINDOWED_TIMES * frames, rng)
 
     def _whole(self, frames: int, rng: np.random.Generator) -> Batch:
         """Segments of about the same length, each in a window of its own."""

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import torch
 
+from gpu_worker.acoustic.contract import AcousticModel
 from gpu_worker.acoustic.load import load_model
 from gpu_worker.acoustic.moonshine_ctc import MoonshineCtc
 from gpu_worker.decoding import LanguageModelError
@@ -64,7 +65,7 @@ def _train(options: argparse.Namespace, arguments: list[str]) -> None:
     device = _device(options)
     recipe = Recipe(**{field.name: getattr(options, field.name) for field in fields(Recipe)})
     torch.manual_seed(recipe.seed)
-    spec, model = _model(options, device) if options.encoder is None else _begun(options)
+    spec, model = _trainable(options, device) if options.encoder is None else _begun(options)
     data = Dataset.load(options.data)
     about = {
         "data": data.summary,
@@ -88,7 +89,7 @@ def _evaluate(options: argparse.Namespace, arguments: list[str]) -> None:
     spec, model = _model(options, device)
     recordings = list(manifest(options.manifest))[:: options.every]
     decoding = Decoding(options.beam, spec.language_model_path, options.alpha, options.beta)
-    accuracies = evaluate(spec, model.eval(), device, recordings, decoding, options.rates)
+    accuracies = evaluate(spec, model, device, recordings, decoding, options.rates)
     figures = [
         {
             "manifest": options.manifest.name,
@@ -169,17 +170,22 @@ def _begun(options: argparse.Namespace) -> tuple[ModelSpec, MoonshineCtc]:
     return spec, model
 
 
-def _model(options: argparse.Namespace, device: torch.device) -> tuple[ModelSpec, MoonshineCtc]:
-    """The model directory's network, with the checkpoint's average if one is given."""
-    spec = ModelSpec.load(options.model)
-    if options.checkpoint is not None:
-        trained = MoonshineCtc(spec).to(device)
-        trained.load_state_dict(load_checkpoint(options.checkpoint)["average"])
-        return spec, trained
-    model = load_model(spec, device)
+def _trainable(options: argparse.Namespace, device: torch.device) -> tuple[ModelSpec, MoonshineCtc]:
+    """What a run without `--encoder` begins with."""
+    spec, model = _model(options, device)
     if not isinstance(model, MoonshineCtc):
         raise RecipeError(f"{options.model}: only models of moonshine-ctc can be trained")
     return spec, model
+
+
+def _model(options: argparse.Namespace, device: torch.device) -> tuple[ModelSpec, AcousticModel]:
+    """The model directory's network with its own weights, or a checkpoint's average."""
+    spec = ModelSpec.load(options.model)
+    if options.checkpoint is not None:
+        trained = MoonshineCtc(spec).to(device).eval()
+        trained.load_state_dict(load_checkpoint(options.checkpoint)["average"])
+        return spec, trained
+    return spec, load_model(spec, device)
 
 
 def _weights_facts(options: argparse.Namespace, spec: ModelSpec) -> dict[str, str]:

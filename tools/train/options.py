@@ -7,7 +7,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Final
 
-from models import BUNDLED_MODEL
+from models import MOONSHINE_GEOMETRY
 from tools.train.readers import READERS
 from tools.train.recipe import Recipe
 
@@ -124,14 +124,19 @@ def _evaluate(stage: argparse.ArgumentParser) -> None:
 def _export(stage: argparse.ArgumentParser) -> None:
     stage.add_argument("checkpoint", type=Path)
     stage.add_argument("output", type=Path, help="the model directory to write")
-    stage.add_argument("--model", type=Path, default=BUNDLED_MODEL, help="geometry and vocabulary")
-    stage.add_argument("--name", default=BUNDLED_MODEL.name, help="the model's name")
+    stage.add_argument(
+        "--model", type=Path, default=MOONSHINE_GEOMETRY, help="geometry and vocabulary"
+    )
+    stage.add_argument("--name", default=MOONSHINE_GEOMETRY.name, help="the model's name")
     stage.add_argument("--results", type=Path, nargs="*", default=[], help="files of evaluate")
 
 
 def _model_options(stage: argparse.ArgumentParser) -> None:
     stage.add_argument(
-        "--model", type=Path, default=BUNDLED_MODEL, help="model directory (default: bundled)"
+        "--model",
+        type=Path,
+        default=MOONSHINE_GEOMETRY,
+        help="model directory (default: the geometry of models/moonshine-tiny-ctc-en, no weights)",
     )
     stage.add_argument("--checkpoint", type=Path, help="weights of a run instead of the model's")
 

@@ -15,19 +15,19 @@ class Recipe:
     """One training run. Rates are peak learning rates; a step is one batch of segments."""
 
     steps: int = 10_000
-    batch: int = 72
+    batch: int = 48
     seed: int = 1
     encoder_rate: float = 2e-4
     head_rate: float = 1e-3
     warm_up_steps: int = 200
     head_warm_up_steps: int = 20
-    whole_steps: int = 500
+    whole_steps: int = 1_000
     decay_share: float = 0.4
     average: float = 0.99
     weight_decay: float = 0.01
-    clip_norm: float = 1.0
+    clip_norm: float = 5.0
     frozen_layers: int = 0
-    worst_loss: float = 1.5
+    worst_loss: float = 4.0
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "warm_up_steps", "head_warm_up_steps"):

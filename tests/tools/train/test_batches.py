@@ -55,7 +55,7 @@ def test_windows_texts_and_frames_belong_together(sampler: SegmentSampler) -> No
         left, chunk = batch.geometry.tolist()
         assert batch.lengths.sum() == len(batch.tokens)
         assert batch.windows.sum() == len(batch.pcm) == len(batch.span)
-        assert len(batch.pcm) * batch.pcm.shape[1] < 33 * 16_000 or len(batch.windows) == 1
+        assert len(batch.pcm) * batch.pcm.shape[1] < 53 * 16_000 or len(batch.windows) == 1
         spare = batch.windows - -(-batch.frames // chunk)
         assert ((spare == 0) | (spare == 1)).all()  # a last window may hold less than a hop
         assert (batch.tokens > 0).all()
