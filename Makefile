@@ -9,7 +9,7 @@ ARGS   ?=
 NATIVE := $(wildcard gpu_worker/*/native/*)
 GPU    := $(if $(shell command -v nvidia-smi),[gpu])
 
-.PHONY: serve test lint check install install-dev format bench bench-gpu eval clean help
+.PHONY: serve test lint check install install-dev format bench chaos bench-gpu eval clean help
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -58,8 +58,11 @@ $(VENV)/.installed-eval: $(VENV)/.installed-dev
 	$(PIP) install -c constraints.txt -e '.[dev,bench,plot,train,eval]'
 	@touch $@
 
-bench: install-dev ## the figures of docs/LOG.md again, on this machine
+bench: install-dev ## the figures of docs/PERFORMANCE.md again, on this machine
 	$(BIN)/python -m bench
+
+chaos: install-dev ## 500 random kills in 20 minutes under load, every final compared (ARGS="--kills 50 --minutes 2")
+	$(BIN)/python -m bench.chaos $(ARGS)
 
 bench-gpu: install-dev ## GPU tests, CUDA graphs against eager and CPU, timing table
 	$(BIN)/python bench/gpu.py

@@ -12,7 +12,7 @@ def compiled(package: str) -> Pybind11Extension:
     return Pybind11Extension(
         f"{package}._native",
         [str(native / "module.cpp")],
-        depends=sorted(map(str, native.glob("*.h"))),
+        depends=sorted(map(str, Path("gpu_worker").glob("*/native/*.h"))),
         cxx_std=17,
         # Without contraction, so that results are the same bits on every processor.
         extra_compile_args=[
@@ -24,4 +24,5 @@ def compiled(package: str) -> Pybind11Extension:
     )
 
 
-setup(ext_modules=[compiled("gpu_worker.acoustic"), compiled("gpu_worker.decoding")])
+PACKAGES = ("gpu_worker.acoustic", "gpu_worker.decoding", "gpu_worker.second_pass")
+setup(ext_modules=[compiled(package) for package in PACKAGES])

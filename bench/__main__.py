@@ -1,7 +1,9 @@
-"""``make bench``: starts a server on this machine and prints the figures of docs/LOG.md again.
+"""``make bench``: prints the figures of README, docs/PERFORMANCE.md and docs/LOG.md again.
 
-Decoder cost side by side, then accuracy through the WebSocket over the bundled clips at 16 and
-8 kHz, then the load test: one after the other, because two cores cannot measure two things.
+One after the other, because two cores cannot measure two things: what a step, a search, a frontend
+and an idle engine cost; where a chunk's time goes; the engine beside the naive design; then, of a
+server with the default settings, accuracy through the WebSocket over the bundled clips at 16 and
+8 kHz, and the load test.
 """
 
 from __future__ import annotations
@@ -14,7 +16,10 @@ import threading
 
 def main() -> int:
     """Runs the benchmarks; the exit status of the load test."""
-    run("bench.decoder")
+    for module in ("floor", "step", "decoder", "frontends", "idle"):
+        run(f"bench.{module}")
+    run("bench.trace", "--second-pass", "off")
+    run("bench.peers")
     port = free_port()
     server = subprocess.Popen(
         [sys.executable, "-m", "server.cli", "serve", "--port", str(port), "--intermed-partials"],

@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 
 from gpu_worker.figures import DecoderFigures, WorkerFigures
+from gpu_worker.lane import Plan
 from server.admission import Admission, FrontendFigures
 from server.operator_pages import OperatorPages
 from shm.audio_ring import Samples
@@ -40,7 +41,8 @@ def main() -> int:
     message -= cost(_writer(plane, slot.measured, slot.measured.write_audio))
     worker, decoder = WorkerFigures(plane, 0), DecoderFigures(plane, 0)
     step = cost(lambda: _within(worker.step(4))) - cost(lambda: _within(nullcontext()))
-    published = cost(lambda: worker.published(0, 10_240, 16))
+    plan = Plan(0, 0, 10_240, ends=False, asks=False, frames=16, first=True, hurries=False)
+    published = cost(lambda: worker.published(16, worker.times(0, plan)))
     words = DecoderSlot(plane, bells, 0)
     search = cost(lambda: _within(decoder.search(words.stepped_ns)))
     search -= cost(lambda: _within(nullcontext()))

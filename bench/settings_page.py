@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from models import BUNDLED_MODEL
-from server import config
+from server import clients_config, config
 from server.cli import _parser
 from server.config import Setting, help_of
 from server.tiers import config as tiers_config
@@ -21,11 +21,12 @@ from server.tiers import config as tiers_config
 PAGE: Final = Path(__file__).parents[1] / "docs" / "SETTINGS.md"
 TITLES: Final = {
     "SERVE_SETTINGS": "The WebSocket server",
+    "CLIENT_SETTINGS": "Clients of a WebSocket server",
     "LINK_SETTINGS": "A WebSocket server without an engine",
     "MODEL_SERVER_SETTINGS": "The model server",
     "ENGINE_SETTINGS": "The engine",
 }
-"""The heading of each group of settings in `server.config` and `server.tiers.config`."""
+"""The heading of each group of settings in the modules that `groups` looks at."""
 INTRODUCTION: Final = """\
 # Settings
 
@@ -62,7 +63,7 @@ def groups() -> dict[str, Sequence[Setting]]:
     Raises:
         ValueError: a group without a title.
     """
-    known = vars(config) | vars(tiers_config)
+    known = vars(config) | vars(clients_config) | vars(tiers_config)
     found = {name: value for name, value in known.items() if name.endswith("_SETTINGS")}
     if untitled := sorted(set(found) - set(TITLES)):
         raise ValueError(f"TITLES names no heading for {', '.join(untitled)}")

@@ -17,7 +17,7 @@ from gpu_worker.endpointing import (
     EndpointTimes,
 )
 from gpu_worker.figures import WorkerFigures
-from gpu_worker.stepper import make_stepper
+from gpu_worker.stepper import Stepper, make_stepper, streams_in_real_time
 from gpu_worker.worker import Worker
 from models.spec import ModelSpec, ModelSpecError
 from shm.child import ROUND_TIMEOUT_MS, Child, run_child
@@ -41,10 +41,16 @@ def main(child: Child) -> None:
     child.stop_on_sigterm()
     settings = WorkerSettings(**child.settings)
     line = ProcessLine(child.plane, child.plane.layout.worker_process(child.index))
-    line.announce(child.generation)
+    child.announce(line)
     device = choose_device(settings.device, child.index)
+    spec = ModelSpec.load(Path(settings.model))
+    stepper = _stepper(child, settings, spec, device)
+    streams = streams_in_real_time(stepper, spec)
+    if not child.take_turn(line):
+        return
     line.runs_on(device.index if device.type == "cuda" else None)
-    worker = _build(child, settings, device)
+    line.could_step(streams)
+    worker = _worker(child, settings, spec, stepper)
     bell = child.bells.workers[child.index]
     gc.collect()
     gc.freeze()
@@ -56,14 +62,23 @@ def main(child: Child) -> None:
             bell.wait(ROUND_TIMEOUT_MS)
 
 
-def _build(child: Child, settings: WorkerSettings, device: torch.device) -> Worker:
-    spec = ModelSpec.load(Path(settings.model))
+def _slots(child: Child) -> range:
+    """The slots of this worker, by number."""
     geometry = child.plane.geometry
-    mine = range(child.index, geometry.slots, geometry.workers)
-    batch = min(windows_at_a_time(device), len(mine))
+    return range(child.index, geometry.slots, geometry.workers)
+
+
+def _stepper(
+    child: Child, settings: WorkerSettings, spec: ModelSpec, device: torch.device
+) -> Stepper:
+    """All that takes its time: the model, and its graph."""
     model = load_model(spec, device, int8=uses_int8(settings.precision, device))
-    stepper = make_stepper(model, spec, batch, device)
-    slots = [WorkerSlot(child.plane, child.bells, slot) for slot in mine]
+    batch = min(windows_at_a_time(device), len(_slots(child)))
+    return make_stepper(model, spec, batch, device)
+
+
+def _worker(child: Child, settings: WorkerSettings, spec: ModelSpec, stepper: Stepper) -> Worker:
+    slots = [WorkerSlot(child.plane, child.bells, slot) for slot in _slots(child)]
     times = EndpointTimes(settings.trailing_silence_ms, settings.nothing_spoken_ms)
     figures = WorkerFigures(child.plane, child.index)
     return Worker(spec, stepper, slots, EndpointRules.of_model(spec, times), figures)

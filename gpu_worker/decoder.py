@@ -11,7 +11,7 @@ import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from gpu_worker.decoding import (
     BeamSearch,
@@ -39,6 +39,8 @@ ALPHA: Final = 0.7
 BETA: Final = 2.5
 """What each word adds to the score; both chosen on development speech (docs/LOG.md)."""
 
+MakeDecoder: TypeAlias = Callable[[DecoderSlot, DecoderFigures], SlotDecoder]
+
 
 @dataclass(frozen=True, slots=True)
 class DecoderSettings:
@@ -56,8 +58,11 @@ def main(child: Child) -> None:
     """Loads the language model, reports ready, then decodes until told to stop."""
     child.stop_on_sigterm()
     line = ProcessLine(child.plane, child.plane.layout.decoder_process(child.index))
-    line.announce(child.generation)
-    decoders = _build(child, DecoderSettings(**child.settings))
+    child.announce(line)
+    make_decoder = _loaded(DecoderSettings(**child.settings))
+    if not child.take_turn(line):
+        return
+    decoders = _decoders(child, make_decoder)
     bell = child.bells.decoders[child.index]
     gc.collect()
     gc.freeze()
@@ -69,7 +74,17 @@ def main(child: Child) -> None:
             bell.wait(ROUND_TIMEOUT_MS)
 
 
-def _build(child: Child, settings: DecoderSettings) -> list[SlotDecoder]:
+def _decoders(child: Child, make_decoder: MakeDecoder) -> list[SlotDecoder]:
+    geometry = child.plane.geometry
+    figures = DecoderFigures(child.plane, child.index)
+    return [
+        make_decoder(DecoderSlot(child.plane, child.bells, slot), figures)
+        for slot in range(child.index, geometry.slots, geometry.decoders)
+    ]
+
+
+def _loaded(settings: DecoderSettings) -> MakeDecoder:
+    """Loads what the slots share, and says how one is decoded."""
     spec = ModelSpec.load(Path(settings.model))
     vocabulary = Vocabulary(spec.vocabulary, spec.blank)
     path = settings.language_model
@@ -82,19 +97,12 @@ def _build(child: Child, settings: DecoderSettings) -> list[SlotDecoder]:
         rescorer = Rescorer(vocabulary, language_model, calibration, taught)
         second_pass = SecondPass(rescorer, partials=not settings.intermed_partials)
     interval_ms = INTERMED_PARTIAL_MS if settings.intermed_partials else PARTIAL_MS
-    geometry = child.plane.geometry
-    figures = DecoderFigures(child.plane, child.index)
-    return [
-        SlotDecoder(
-            spec,
-            DecoderSlot(child.plane, child.bells, slot),
-            make_search(),
-            PartialSchedule(spec, interval_ms),
-            second_pass,
-            figures,
-        )
-        for slot in range(child.index, geometry.slots, geometry.decoders)
-    ]
+
+    def make_decoder(slot: DecoderSlot, figures: DecoderFigures) -> SlotDecoder:
+        partials = PartialSchedule(spec, interval_ms)
+        return SlotDecoder(spec, slot, make_search(), partials, second_pass, figures)
+
+    return make_decoder
 
 
 def taught_words(spec: ModelSpec, language_model: LanguageModel | None) -> TaughtWords:

@@ -159,7 +159,10 @@ class Endpointer:
 
     def speech(self, log_probs: NDArray[np.float32]) -> NDArray[np.bool_]:
         """(frames, vocabulary) -> (frames,), true where the likeliest token is not silence."""
-        return ~np.isin(log_probs.argmax(1), self._rules.silent_tokens)
+        is_spoken = np.ones(log_probs.shape[1], np.bool_)
+        is_spoken[list(self._rules.silent_tokens)] = False
+        spoken: NDArray[np.bool_] = is_spoken[log_probs.argmax(1)]
+        return spoken
 
     def _silent_enough(self) -> bool:
         return self._silence >= self._silence_needed()

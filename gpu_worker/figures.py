@@ -26,6 +26,10 @@ class WorkerFigures:
         self._batch = block.histogram(figures.BATCH)
         self._step = block.histogram(figures.STEP)
         self._waited = block.histogram(figures.ARRIVED_TO_STEPPED)
+        self._received = block.histogram(figures.RECEIVED_TO_RINGED)
+        self._ringed = block.histogram(figures.RINGED_TO_STAGED)
+        self._staged = block.histogram(figures.STAGED_TO_STEPPED)
+        self._staged_ns = 0
         self._audio = block.counter(figures.AUDIO_STEPPED)
         geometry = plane.geometry
         self._chunk_frames = geometry.chunk_frames
@@ -36,31 +40,44 @@ class WorkerFigures:
     @contextmanager
     def step(self, windows: int) -> Iterator[None]:
         """Around one run of the model over ``windows`` (at least 1)."""
-        began_ns = time.monotonic_ns()
+        self._staged_ns = time.monotonic_ns()
         yield
-        self._step.add((time.monotonic_ns() - began_ns) // 1000)
+        self._step.add((time.monotonic_ns() - self._staged_ns) // 1000)
         self._batch.add(windows * MICRO)
 
-    def published(self, slot: int, plan: Plan, frames: int) -> None:
-        """What ``plan`` came to is in the ring: so many ``frames``, fewer where a segment ended.
+    def times(self, slot: int, plan: Plan) -> tuple[int, int, int]:
+        """The chunk's times until it was staged, see `shm.trace`; zeros where they mean nothing.
 
-        The wait is told for full chunks alone: the last audio before a mark or a pause may have
+        They are told for full chunks alone: the last audio before a mark or a pause may have
         waited for the client to go on.
         """
+        if plan.frames != self._chunk_frames:
+            return 0, 0, 0
+        arrival = self._arrivals[slot].of(plan.stop)
+        if not arrival.received_ns:  # a frontend without figures notes no arrivals
+            return 0, 0, 0
+        return (*arrival, self._staged_ns)
+
+    def published(self, frames: int, times_ns: tuple[int, int, int]) -> None:
+        """So many ``frames`` of a chunk with these `times` are in the ring."""
         self._audio.add(frames * self._frame_us)
-        if plan.frames == self._chunk_frames:
-            arrived_ns = self._arrivals[slot].arrived_ns(plan.stop)
-            if arrived_ns:  # a frontend without figures notes no arrivals
-                self._waited.add((time.monotonic_ns() - arrived_ns) // 1000)
+        received_ns, ringed_ns, staged_ns = times_ns
+        if received_ns:
+            now_ns = time.monotonic_ns()
+            self._received.add((ringed_ns - received_ns) // 1000)
+            self._ringed.add((staged_ns - ringed_ns) // 1000)
+            self._staged.add((now_ns - staged_ns) // 1000)
+            self._waited.add((now_ns - received_ns) // 1000)
 
 
 class DecoderFigures:
-    """How long emissions waited for their search, and how long it took."""
+    """How long emissions waited for their search, how long it took, and then the second pass."""
 
     def __init__(self, plane: Plane, index: int) -> None:
         block = Block(plane, "decoder", plane.layout.decoder_process(index))
         self._waited = block.histogram(figures.STEPPED_TO_DECODED)
         self._decode = block.histogram(figures.DECODE)
+        self._held = block.histogram(figures.DECODED_TO_PUBLISHED)
 
     @contextmanager
     def search(self, stepped_ns: int) -> Iterator[None]:
@@ -70,6 +87,10 @@ class DecoderFigures:
         now_ns = time.monotonic_ns()
         self._decode.add((now_ns - began_ns) // 1000)
         self._waited.add((now_ns - stepped_ns) // 1000)
+
+    def answered(self, searched_ns: int) -> None:
+        """A result that was held since ``searched_ns`` for the second pass is published."""
+        self._held.add((time.monotonic_ns() - searched_ns) // 1000)
 
 
 class SecondPassFigures:

@@ -31,6 +31,7 @@ ABOVE_SOFTEST: Final = 4
 AUDIBLE_DIFFERENCE_RMS: Final = 8
 """Of 32768, of the samples' first difference: that of white noise with an RMS of 6, or of a tone of
 300 Hz with one of 68. A segment that was never louder holds nothing that could end."""
+_NEVER_SOFT: Final = int(np.iinfo(np.int64).max)
 
 
 class QuietDetector:
@@ -50,7 +51,7 @@ class QuietDetector:
         self._hops = 0
         self._quiet = 0
         self._loudest = 0
-        self._softest = np.iinfo(np.int64).max
+        self._softest = _NEVER_SOFT
         self._last = 0
         self._tail = np.zeros(0, np.int64)
 
@@ -120,7 +121,7 @@ class QuietDetector:
         sums = np.cumsum(np.concatenate([np.zeros(1, np.int64), known]))
         ends = np.arange(self._tail.shape[0] + 1, sums.shape[0])
         levels = sums[ends] - sums[np.maximum(0, ends - SMOOTHED_HOPS)]
-        smoothed = np.where(ends >= SMOOTHED_HOPS, levels, np.iinfo(np.int64).max)
+        smoothed = np.where(ends >= SMOOTHED_HOPS, levels, _NEVER_SOFT)
         softest = np.minimum(np.minimum.accumulate(smoothed), self._softest)
         loudest = np.maximum(np.maximum.accumulate(levels), self._loudest)
         return levels, softest, loudest

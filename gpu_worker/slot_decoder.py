@@ -145,6 +145,7 @@ class SlotDecoder:
         purpose = Purpose.PARTIAL if emission.end is SegmentEnd.NONE else Purpose.FINAL
         self._questions.ask(emission.segment_start_sample, emission.heard_sample, purpose)
         self._held = emission
+        self._words.hold()
         return True
 
     def _hear_ahead(self) -> None:
@@ -181,6 +182,8 @@ class SlotDecoder:
             found = self._second_pass.rescorer.rescored(
                 np.concatenate(self._log_probs), heard, found, self._search.n_best(N_BEST)
             )
+        if self._figures:
+            self._figures.answered(self._words.searched_ns)
         if emission.end is SegmentEnd.NONE:
             self._show(emission, found)
         else:

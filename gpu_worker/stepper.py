@@ -10,6 +10,8 @@ allocated once.
 
 from __future__ import annotations
 
+import statistics
+import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Final, Protocol
@@ -23,6 +25,7 @@ from models.spec import ModelSpec
 
 WARM_UP_STEPS: Final = 3
 PADDING_ROW: Final = 0
+TIMED_STEPS: Final = 5
 
 
 class Stepper(Protocol):
@@ -76,10 +79,15 @@ class _Staging:
 
 
 class EagerStepper:
-    """The model as it is written, over the rows in use: what the others are checked against."""
+    """The model as it is written: what the others are checked against.
+
+    On the CPU over the rows in use. On a GPU over the whole batch as the graph: which kernels run,
+    and so the last digits of a row, depend on the shape.
+    """
 
     def __init__(self, model: AcousticModel, spec: ModelSpec, batch: int, device: torch.device):
         self.batch = batch
+        self._whole_batch = device.type == "cuda"
         self._model = model
         self._device = device
         self._staging = _Staging(spec, batch, pinned=device.type == "cuda")
@@ -91,9 +99,11 @@ class EagerStepper:
     @torch.inference_mode()
     def run(self, items: int) -> NDArray[np.float32]:
         """See `Stepper.run`."""
-        inputs = (tensor[:items].to(self._device) for tensor in self._staging.inputs)
+        count = self.batch if self._whole_batch else items
+        self._staging.pad(items)
+        inputs = (tensor[:count].to(self._device) for tensor in self._staging.inputs)
         log_probs: NDArray[np.float32] = self._model.step(*inputs).cpu().numpy()
-        return log_probs
+        return log_probs[:items]
 
 
 class ThreadedStepper:
@@ -171,3 +181,17 @@ def make_stepper(
     if device.type == "cuda":
         return GraphStepper(model, spec, batch, device)
     return ThreadedStepper(model, spec, batch)
+
+
+def streams_in_real_time(stepper: Stepper, spec: ModelSpec) -> int:
+    """How many streams the model alone could keep up with, by a few steps of full batches; >= 1.
+
+    Their windows are padding, which costs what speech does. Call it before any window is staged.
+    """
+    took_s = []
+    for _ in range(TIMED_STEPS):
+        began_s = time.perf_counter()
+        stepper.run(stepper.batch)
+        took_s.append(time.perf_counter() - began_s)
+    chunk_s = spec.chunk_samples / spec.sample_rate_hz
+    return max(1, int(stepper.batch * chunk_s / statistics.median(took_s)))

@@ -21,6 +21,7 @@ from gpu_worker.figures import WorkerFigures
 from gpu_worker.lane import Lane, Plan
 from gpu_worker.stepper import Stepper
 from models.spec import ModelSpec
+from shm.emissions import Emission
 from shm.worker_slot import WorkerSlot
 
 LogProbs: TypeAlias = NDArray[np.float32]
@@ -147,6 +148,12 @@ class Worker:
             if words.epoch == lane.epoch:
                 emission = lane.complete(plan, log_probs)
                 if emission is not None:
-                    words.publish(emission)
-                    if self._figures:
-                        self._figures.published(slot, plan, emission.log_probs.shape[0])
+                    self._hand_over(slot, plan, emission)
+
+    def _hand_over(self, slot: int, plan: Plan, emission: Emission) -> None:
+        if self._figures is None:
+            self._slots[slot].publish(emission)
+            return
+        times_ns = self._figures.times(slot, plan)
+        self._slots[slot].publish(emission, times_ns)
+        self._figures.published(emission.log_probs.shape[0], times_ns)

@@ -12,7 +12,7 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.http11 import Response
 
 from realtime_client.errors import ProtocolError, Refused, ServerError, Unreachable
-from realtime_client.messages import READY, Notice, parse
+from realtime_client.messages import READY, Notice, Session, parse
 from realtime_client.settings import Settings
 
 PING_INTERVAL_S: Final = 20
@@ -22,8 +22,12 @@ CLOSE_TIMEOUT_S: Final = 10
 """How long a server that has closed may leave the line open."""
 
 
-async def open_connection(settings: Settings) -> ClientConnection:
-    """A connection whose ``ready`` has come.
+async def open_connection(
+    settings: Settings, token: str | None = None, last_message_id: str | None = None
+) -> tuple[ClientConnection, Session | None]:
+    """A connection whose ``ready`` has come, and the session that the server keeps, if it does.
+
+    With ``token`` that is the one of an earlier connection, of which ``last_message_id`` came last.
 
     Raises:
         Refused: the server answered with an HTTP status.
@@ -33,7 +37,7 @@ async def open_connection(settings: Settings) -> ClientConnection:
     """
     try:
         async with asyncio.timeout(settings.open_timeout_s):
-            return await _ready(settings)
+            return await _ready(settings, settings.target(token, last_message_id))
     except TimeoutError:
         cause = f"no answer within {settings.open_timeout_s:g} s"
     except InvalidStatus as refusal:
@@ -50,10 +54,16 @@ def is_worth_another_try(error: Refused | Unreachable) -> bool:
     return error.status_code == HTTPStatus.TOO_MANY_REQUESTS or error.status_code >= 500
 
 
-async def _ready(settings: Settings) -> ClientConnection:
+def is_session_gone(error: Refused) -> bool:
+    """Whether the server has no such session any more, or has it with other parameters."""
+    return error.status_code in {HTTPStatus.GONE, HTTPStatus.CONFLICT}
+
+
+async def _ready(settings: Settings, target: str) -> tuple[ClientConnection, Session | None]:
     tls: dict[str, Any] = {} if settings.ssl is None else {"ssl": settings.ssl}
     connection = await connect(
-        settings.target,
+        target,
+        additional_headers=settings.headers,
         compression=None,  # audio does not shrink
         max_queue=None,  # results are small, and are taken also while nobody looks at them
         open_timeout=None,
@@ -71,7 +81,7 @@ async def _ready(settings: Settings) -> ClientConnection:
     except BaseException:
         connection.transport.abort()
         raise
-    return connection
+    return connection, greeting.session
 
 
 def _refused(response: Response) -> Refused:

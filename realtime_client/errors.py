@@ -27,8 +27,8 @@ class ServerError(RecogniserError):
 class Refused(RecogniserError):  # noqa: N818 - it says what happened
     """The server answered the handshake with an HTTP status.
 
-    400 is a bad parameter, 401 a missing credential, 503 a server whose streams are all in use;
-    ``retry_after_s`` is then how long it asks to wait, None if it does not say.
+    400 is a bad parameter, 401 a missing or unknown API key, 503 a server whose streams are all in
+    use; ``retry_after_s`` is then how long it asks to wait, None if it does not say.
     """
 
     def __init__(self, status_code: int, reason: str, retry_after_s: int | None = None) -> None:

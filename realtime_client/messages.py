@@ -7,7 +7,7 @@ client does not know are passed over, so that a server may add some.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
 from realtime_client.errors import ProtocolError
@@ -38,6 +38,8 @@ class Hypothesis:
     confidence: float
     is_final: bool
     words: tuple[Word, ...]
+    message_id: str = field(default="", compare=False, repr=False)
+    """The ``msgId`` of its message."""
 
     def later(self, offset_ms: int) -> Hypothesis:
         """The same with all times moved by ``offset_ms``."""
@@ -56,6 +58,17 @@ class Notice:
 
     status: str
     info: str
+    session: Session | None = None
+    """With ``ready``, if the server keeps the session for a client whose connection breaks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a server says of a session: its name, and what it has received of it so far."""
+
+    token: str
+    audio_bytes: int
+    dones: int
 
 
 def parse(message: str | bytes) -> Hypothesis | Notice:
@@ -67,12 +80,23 @@ def parse(message: str | bytes) -> Hypothesis | Notice:
     if not isinstance(fields, dict):
         raise ProtocolError(f"a message is not a JSON object: {_quoted(message)}")
     if "status" in fields:
-        return Notice(_field(fields, "status", str), _field(fields, "info", str))
+        return Notice(_field(fields, "status", str), _field(fields, "info", str), _session(fields))
     return Hypothesis(
         text=_field(fields, "text", str),
         confidence=_confidence(fields),
         is_final=_field(fields, "isFinal", bool),
         words=tuple(_word(word) for word in _field(fields, "words", list)),
+        message_id=_field(fields, "msgId", str),
+    )
+
+
+def _session(fields: dict[str, Any]) -> Session | None:
+    if "session" not in fields:
+        return None
+    return Session(
+        _field(fields, "session", str),
+        _field(fields, "audioBytes", int),
+        _field(fields, "dones", int),
     )
 
 

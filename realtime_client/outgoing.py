@@ -7,7 +7,9 @@ bounded: `HELD_S` of audio that the server has read, and what it has not read ye
       kept for       not sent
       sending again  yet
 
-After a loss, `rewind` moves ``sent`` back to ``start``, and everything from there is sent again.
+After a loss, ``sent`` moves back. A server that has kept the session says how much of it it has
+received: `go_on` moves to there. For a new session `rewind` moves to ``start``, and everything from
+there is sent again.
 
 What can be forgotten. A final says where its last word ends, not where its utterance ended. Words
 come in order, so the audio up to there is covered; what follows it may hold the beginning of the
@@ -40,6 +42,8 @@ class OutgoingAudio:
         "_progress",
         "_rate_hz",
         "_sent",
+        "_session_dones",
+        "_session_start",
         "_start",
     )
 
@@ -52,6 +56,8 @@ class OutgoingAudio:
         self._dones_sent = 0
         self._answered_ms = 0
         self._progress = 0
+        self._session_start = 0  # where the stream was when the server's session began
+        self._session_dones = 0  # sent since
 
     @property
     def sent(self) -> int:
@@ -100,6 +106,7 @@ class OutgoingAudio:
         next_done = self._dones[self._dones_sent] if self._dones_sent < len(self._dones) else None
         if next_done == self._sent:
             self._dones_sent += 1
+            self._session_dones += 1
             return DONE
         waiting = self.unsent_bytes if next_done is None else next_done - self._sent
         size = min(waiting, max_message_bytes(self._rate_hz))
@@ -110,13 +117,28 @@ class OutgoingAudio:
         return bytes(self._audio[at : at + size])
 
     def rewind(self) -> int:
-        """A new connection: from now on messages start at what is not covered.
+        """A new session: from now on messages start at what is not covered.
 
         Returns how many milliseconds of the stream lie before that.
         """
-        self._sent = self._start
-        self._dones_sent = 0
+        self._sent = self._session_start = self._start
+        self._dones_sent = self._session_dones = 0
         return self._ms(self._start)
+
+    def go_on(self, audio_bytes: int, dones: int) -> bool:
+        """The same session on a new connection: from now on messages follow what it has received.
+
+        That is given as the server counts it, from the session's start. False, if it cannot be
+        true; nothing has changed then.
+        """
+        position = self._session_start + audio_bytes
+        missing = self._session_dones - dones
+        if not self._start <= position <= self._sent or not 0 <= missing <= self._dones_sent:
+            return False
+        self._sent = position
+        self._dones_sent -= missing
+        self._session_dones = dones
+        return True
 
     def was_read(self, position: int) -> None:
         """The server has read everything up to ``position``."""

@@ -24,18 +24,20 @@ from typing import TYPE_CHECKING, Final, Self, Unpack
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
+from websockets.protocol import State
 
 from realtime_client.concurrency import together
-from realtime_client.connecting import is_worth_another_try, open_connection
+from realtime_client.connecting import is_session_gone, is_worth_another_try, open_connection
 from realtime_client.errors import (
     AudioError,
     ConnectionLost,
+    ProtocolError,
     RecogniserError,
     Refused,
     ServerError,
     Unreachable,
 )
-from realtime_client.messages import Hypothesis, Notice, parse
+from realtime_client.messages import Hypothesis, Notice, Session, parse
 from realtime_client.outgoing import OutgoingAudio
 from realtime_client.pcm import pcm_bytes
 from realtime_client.settings import Options, Settings
@@ -60,8 +62,13 @@ class Recogniser:
 
     **When the connection is lost** the iteration, `send`, `done` and `finish` raise
     `ConnectionLost`. With ``reconnect=Backoff()`` they wait instead while it is made again, with
-    growing pauses (a server that is full says itself how long). Audio that no final covers yet is
-    sent again, and times go on as those of one stream. At the seam
+    growing pauses (a server that is full says itself how long). The server keeps the session for a
+    while (30 s, unless its operator has set something else), so the stream goes on as if nothing
+    had happened: what it has not received is sent again, and what was not received of it comes.
+
+    When it has kept nothing, because it was away for longer or was started anew, audio that no
+    final covers yet is sent again to a new session, and times go on as those of one stream. At that
+    seam
 
     - partials start again: words that were seen in partials come once more, perhaps differently,
       until a final settles them;
@@ -95,6 +102,8 @@ class Recogniser:
         self._over = False
         self._failure: Exception | None = None
         self._offset_ms = 0
+        self._session: Session | None = None
+        self._last_message_id: str | None = None
         self._delays_s: Iterator[float] = iter(())
         self._progress_before = -1
         self._task: asyncio.Task[None] | None = None
@@ -102,7 +111,7 @@ class Recogniser:
     async def __aenter__(self) -> Self:
         if self._task is not None:
             raise RecogniserError("a Recogniser is one stream: make a new one for the next")
-        self._connection = await open_connection(self._settings)
+        self._connection, self._session = await open_connection(self._settings)
         self._task = asyncio.create_task(self._run())
         return self
 
@@ -114,6 +123,8 @@ class Recogniser:
     ) -> None:
         assert self._task is not None
         self._task.cancel()
+        if self._settings.reconnect is not None:
+            _say_goodbye(self._connection)
         self._connection.transport.abort()
         self._end(RecogniserError("the stream was left before it was finished"))
         await asyncio.wait([self._task])
@@ -211,7 +222,6 @@ class Recogniser:
         try:
             while (lost := await self._converse(self._connection)) is not None:
                 self._connection = await self._connect_again(lost)
-                self._offset_ms = self._outgoing.rewind()
         except Exception as failure:  # whatever it is, the user's side raises it
             self._end(failure)
         else:
@@ -268,6 +278,7 @@ class Recogniser:
             message = parse(await connection.recv())
             if isinstance(message, Notice):
                 raise ServerError(message.status, message.info)
+            self._last_message_id = message.message_id
             hypothesis = message.later(self._offset_ms)
             self._outgoing.was_heard(hypothesis)
             self._heard.put_nowait(hypothesis)
@@ -275,6 +286,8 @@ class Recogniser:
     # -- after a loss
 
     async def _connect_again(self, closed: ConnectionClosed) -> ClientConnection:
+        if closed.rcvd is not None:
+            self._session = None  # the server has ended it
         if self._outgoing.progress > self._progress_before:
             self._progress_before = self._outgoing.progress
             self._delays_s = self._all_delays_s()
@@ -283,7 +296,7 @@ class Recogniser:
         for delay_s in self._delays_s:
             await sleep(max(delay_s, retry_after_s))
             try:
-                return await open_connection(self._settings)
+                return await self._come_back() or await self._begin_anew()
             except (Refused, Unreachable) as error:
                 if not is_worth_another_try(error):
                     raise
@@ -291,9 +304,45 @@ class Recogniser:
                 cause = error
         raise ConnectionLost(f"the connection was lost: {cause}", self.finals_until_ms) from cause
 
+    async def _come_back(self) -> ClientConnection | None:
+        """The session on a new connection; None if the server has not kept it."""
+        if self._session is None:
+            return None
+        token, self._session = self._session.token, None
+        try:
+            connection, session = await open_connection(
+                self._settings, token, self._last_message_id
+            )
+        except Refused as refused:
+            if is_session_gone(refused):
+                return None
+            self._session = Session(token, 0, 0)  # perhaps at the next attempt
+            raise
+        except Unreachable:
+            self._session = Session(token, 0, 0)
+            raise
+        if session is None or not self._outgoing.go_on(session.audio_bytes, session.dones):
+            connection.transport.abort()
+            raise ProtocolError("the server says that it has received what was not sent")
+        self._session = session
+        return connection
+
+    async def _begin_anew(self) -> ClientConnection:
+        connection, self._session = await open_connection(self._settings)
+        self._offset_ms = self._outgoing.rewind()
+        self._last_message_id = None
+        return connection
+
     def _all_delays_s(self) -> Iterator[float]:
         backoff = self._settings.reconnect
         return iter(()) if backoff is None else backoff.delays_s()
+
+
+def _say_goodbye(connection: ClientConnection) -> None:
+    """A close frame at least, as far as it gets: the server need not keep the session for us."""
+    if connection.protocol.state is State.OPEN:
+        connection.protocol.send_close(CloseCode.GOING_AWAY)
+        connection.transport.writelines(connection.protocol.data_to_send())
 
 
 def _ended_by_us(closed: ConnectionClosed) -> bool:

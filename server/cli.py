@@ -7,9 +7,11 @@ import logging
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from server.clients_config import CLIENT_SETTINGS, client_settings
 from server.config import (
     ENGINE_SETTINGS,
     MODEL_SERVER_VARIABLE,
@@ -59,7 +61,8 @@ def main() -> None:
 
 def _serve(arguments: argparse.Namespace) -> int:
     flags = vars(arguments)
-    config = serve_config(flags, os.environ)
+    clients = client_settings(flags, os.environ)
+    config = replace(serve_config(flags, os.environ), clients=clients)
     link = link_config(flags, os.environ)
     configure(config.logs)
     if link is not None:
@@ -131,6 +134,7 @@ def _parser() -> argparse.ArgumentParser:
         "environment variable beside it; the option wins.",
     )
     add_arguments(serve_parser, SERVE_SETTINGS)
+    add_arguments(serve_parser, CLIENT_SETTINGS)
     add_arguments(serve_parser, LINK_SETTINGS)
     add_arguments(serve_parser, ENGINE_SETTINGS)
     serve_parser.set_defaults(run=_serve)

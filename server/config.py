@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 from models import BUNDLED_MODEL
 from models.spec import ModelSpec, ModelSpecError
+from server.frontend_settings import EVERYBODY, ClientSettings
 from shm.layout import MAX_SLOTS
 from shm.logs import FORMATS, TEXT, LogSettings
 
@@ -23,7 +24,7 @@ EVERY_ADDRESS: Final = "0.0.0.0"  # noqa: S104 - a server is there to be reached
 MAX_BEAM_SIZE: Final = 2000
 MAX_PROCESSES: Final = 64
 CUDA_SLOTS: Final = 64
-CPU_SLOTS_PER_CORE: Final = 4
+CPU_SLOTS_PER_CORE: Final = 16
 MAX_CPU_SECOND_PASSES: Final = 4
 SLOTS_PER_DECODER: Final = 6
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -59,6 +60,7 @@ class EngineConfig:
     second_passes: int
     trailing_silence_ms: int
     nothing_spoken_ms: int
+    standby: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class ServeConfig:
     ssl_key: Path | None
     log_format: str = TEXT
     operator_address: tuple[str, int] | None = None
+    clients: ClientSettings = EVERYBODY
 
     @property
     def logs(self) -> LogSettings:
@@ -217,6 +220,12 @@ ENGINE_SETTINGS: Final = (
         "partial results every 600 ms of speech instead of every 4 to 5 s",
         switch=True,
     ),
+    Setting(
+        "--standby", "REALTIME_ENGINE_STANDBY", "False", _boolean,
+        "keep a successor loaded for every process of the engine, which takes over at once when "
+        "that dies; takes the memory twice",
+        switch=True,
+    ),
 )  # fmt: skip
 
 SERVE_SETTINGS: Final = (
@@ -328,6 +337,7 @@ def engine_config(
         second_passes=min(second_passes, slots) if second_pass is not None else 0,
         trailing_silence_ms=values["trailing_silence_ms"],
         nothing_spoken_ms=values["nothing_spoken_ms"],
+        standby=values["standby"],
     )
     return config, spec
 

@@ -21,24 +21,30 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from server.admission import Doorkeeper, MeasuredSlot, NoSlotError
-from server.handshake import RequestError, error_body, parse_request
+from server import messages
+from server.doorway import Doorway
+from server.handshake import RequestError, error_body
+from server.keeping import Stream
+from server.patience import Patience
 from server.session import GOING_AWAY, Session
 from server.site import JSON, Answer, Site, is_websocket
 from server.site import Request as PageRequest
 from shm import logs
 
-HANDSHAKE_TIMEOUT_S: Final = 10
 CLOSE_TIMEOUT_S: Final = 5
 """How long a client may take to close after the server's close frame."""
 PING_INTERVAL_S: Final = 20
 PING_TIMEOUT_S: Final = 60
 """A client that has sent nothing, not even a pong, for this long is gone."""
+MAX_NUMBER_DIGITS: Final = 18
 MAX_FRAME_BYTES: Final = 1 << 20
 """Beyond this a message is not even read to its end."""
 MAX_UNSENT_BYTES: Final = 1 << 20
 """A client that lets this much pile up is not reading its results."""
-RETRY_AFTER_S: Final = 2
+
+SESSION_HEADER: Final = "Realtime-Session"
+"""The token of a session, for balancers: a client that comes back must find the same server."""
+POLICY_VIOLATION: Final = 1008
 
 log = logging.getLogger("realtime_engine.connection")
 
@@ -48,38 +54,47 @@ class Connection(asyncio.Protocol):
 
     def __init__(
         self,
-        admission: Doorkeeper,
-        model_rate_hz: int,
+        doorway: Doorway,
         site: Site,
         loop: asyncio.AbstractEventLoop,
         on_closed: Callable[[Connection], None],
     ) -> None:
-        self._admission = admission
-        self._model_rate_hz = model_rate_hz
+        self._doorway = doorway
         self._site = site
         self._loop = loop
         self._on_closed = on_closed
         self._ws = ServerProtocol(max_size=MAX_FRAME_BYTES)
         self._transport: asyncio.Transport
-        self._slot: MeasuredSlot | None = None
-        self._session: Session | None = None
+        self._stream: Stream | None = None
+        self._session_id = ""
         self._message = bytearray()
         self._message_opcode = Opcode.BINARY
         self._requested = False
+        self._deaf = False
         self._farewell: list[bytes] | None = None
         self._reading = True
         self._half_closed = False
         self._last_heard_s = 0.0
         self._timer: asyncio.TimerHandle
+        self._patience: Patience
+        self._address = ""
 
     # -- called by the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclasses
-        self._timer = self._loop.call_later(HANDSHAKE_TIMEOUT_S, self._transport.abort)
+        peer = transport.get_extra_info("peername")
+        self._address = peer[0] if isinstance(peer, tuple) else ""
+        self._timer = self._loop.call_later(
+            self._doorway.settings.handshake_timeout_s, self._waited_too_long
+        )
 
     def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
         self._last_heard_s = self._loop.time()
+        if self._stream is not None:
+            self._stream.slot.received()
         while data:
             piece, data = self._next_piece(data)
             self._receive(piece)
@@ -87,10 +102,13 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client sends no more. Where the transport allows it, it still gets its final."""
-        if self._session is None or self._slot is None:
+        stream = self._stream
+        if stream is None:
             return False  # nothing more to say
+        if stream.session.resumable:
+            return False  # a client that means to end says so with a close frame: it is lost
         self._half_closed = True
-        self._session.end()
+        stream.session.end()
         self.pump()
         return True
 
@@ -98,23 +116,24 @@ class Connection(asyncio.Protocol):
         if error is not None:
             self._log(logging.INFO, f"connection lost: {error}")
         self._timer.cancel()
-        if self._slot is not None:
-            self._admission.release(self._slot)
-            self._slot = None
+        if self._stream is not None:
+            stays = self._doorway.lose(self._stream, self._loop.time())
+            self._log(logging.INFO, "stream waits for its client" if stays else "stream is lost")
+            self._stream = None
         self._on_closed(self)
 
     # -- called by the frontend
 
     def pump(self) -> None:
         """Sends what the session has to say, and reads or stops reading as it asks."""
-        session = self._session
-        if session is None or self._slot is None or self._transport.is_closing():
+        if self._stream is None or self._transport.is_closing():
             return
+        session = self._stream.session
         session.pump()
-        self._slot.sent(session.finals, session.partials)
         frames = [_text_frame(message) for message in session.outgoing()]
         if frames:
             self._transport.writelines(frames)
+        self._stream.slot.sent(session.finals, session.partials)
         if self._transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
             self._log(logging.WARNING, "a client does not read what it is sent: disconnected")
             self._transport.abort()
@@ -123,7 +142,30 @@ class Connection(asyncio.Protocol):
         elif session.blocked == self._reading:
             self._reading = not session.blocked
             self._last_heard_s = self._loop.time()  # nobody listened until now
+            self._patience.heard(self._last_heard_s)
             (self._transport.resume_reading if self._reading else self._transport.pause_reading)()
+
+    def look_at_the_clock(self) -> None:
+        """Once in a while: a client that is idle, or does not read, is told and let go."""
+        stream = self._stream
+        if stream is None or self._transport.is_closing() or stream.session.closing is not None:
+            return
+        verdict = self._patience.verdict(
+            self._transport.get_write_buffer_size(),
+            listening=self._reading,
+            now_s=self._loop.time(),
+        )
+        if verdict is None:
+            return
+        self._log(logging.INFO, "a client is let go", status=verdict.status)
+        notice = messages.status(verdict.status, verdict.info)
+        stream.session.end(POLICY_VIOLATION, verdict.status, notice)
+        self.pump()
+
+    def tell(self, notice: bytes) -> None:
+        """A message to a client with a stream, which goes on."""
+        if self._stream is not None and not self._transport.is_closing():
+            self._transport.writelines([_text_frame(notice)])
 
     @property
     def waits_for_room(self) -> bool:
@@ -131,11 +173,17 @@ class Connection(asyncio.Protocol):
 
     def go_away(self) -> None:
         """The server stops: finalise what was heard and close."""
-        if self._session is None:
+        if self._stream is not None:
+            self._stream.session.end(GOING_AWAY, "the server is stopping")
+            self.pump()
+        elif not self._session_id:
             self._transport.abort()
-            return
-        self._session.end(GOING_AWAY, "the server is stopping")
-        self.pump()
+
+    def hand_over(self) -> None:
+        """The session's client has connected anew: what is left here is to close."""
+        self._stream = None
+        self._log(logging.INFO, "its client has another connection")
+        self._close(lambda: self._ws.send_close(POLICY_VIOLATION, "the session goes on elsewhere"))
 
     # -- bytes in
 
@@ -157,12 +205,24 @@ class Connection(asyncio.Protocol):
         if self._ws.handshake_exc is not None and not self._requested:
             replies = self._unreadable(replies)
         peer_ended = self._ws.state is not State.OPEN and self._farewell is None
-        if peer_ended and self._slot is not None:
-            self._peer_ended(replies)
+        if peer_ended and self._stream is not None:
+            self._peer_ended(self._stream.session, replies)
         else:
             self._write(replies)
 
     # -- the handshake
+
+    def _waited_too_long(self) -> None:
+        """For a request, which is told; or for a client to go that has its answer."""
+        if self._requested or self._transport.is_closing():
+            self._transport.abort()
+            return
+        self._requested = self._deaf = True
+        self._doorway.refuse("handshake")
+        limit_s = self._doorway.settings.handshake_timeout_s
+        info = f"the request did not come to its end within {limit_s} s: send all of it at once"
+        self._write([_answer_without_request(408, "Request Timeout", info), b""])
+        self._timer = self._loop.call_later(CLOSE_TIMEOUT_S, self._transport.abort)
 
     def _handshake(self, request: Request) -> None:
         self._requested = True
@@ -170,48 +230,47 @@ class Connection(asyncio.Protocol):
             self._show_page(request)
             return
         try:
-            parameters = parse_request(request.path)
+            opening = self._doorway.read(request.path, _only(request.headers, "Authorization"))
+            response = self._ws.accept(request)
+            if response.status_code != 101:
+                reason = (response.body or b"").decode().strip()
+                self._doorway.refuse("handshake")
+                self._refuse(response.status_code, reason, tuple(response.headers.raw_items()))
+                return
+            stream = self._doorway.admit(opening, self, self._address, self._loop.time())
         except RequestError as error:
-            self._admission.refuse("path" if error.http_status == 404 else "parameter")
-            self._refuse(error.http_status, error.message)
+            self._refuse(error.http_status, error.message, error.headers)
             return
-        response = self._ws.accept(request)
-        if response.status_code != 101:
-            reason = (response.body or b"").decode().strip()
-            self._admission.refuse("handshake")
-            self._refuse(response.status_code, reason, response.headers)
-            return
-        try:
-            self._slot = self._admission.claim()
-        except NoSlotError as error:
-            self._refuse(503, str(error), Headers([("Retry-After", str(RETRY_AFTER_S))]))
-            return
+        self._stream, self._session_id = stream, stream.session.id
+        settings = self._doorway.settings
+        self._patience = Patience(
+            settings.idle_timeout_s, settings.unread_timeout_s, self._loop.time()
+        )
+        if stream.token is not None:
+            response.headers[SESSION_HEADER] = stream.token
         self._ws.send_response(response)
-        self._session = Session(self._slot, parameters, self._model_rate_hz)
         self._timer.cancel()
         self._timer = self._loop.call_later(PING_INTERVAL_S, self._keep_alive)
-        self._log(logging.INFO, "stream begins", slot=self._slot.slot, **asdict(parameters))
+        what = "stream goes on" if opening.comes_back else "stream begins"
+        self._log(logging.INFO, what, slot=stream.slot.slot, **asdict(stream.parameters))
         self._write(self._ws.data_to_send())
 
-    def _refuse(self, status: int, reason: str, headers: Headers | None = None) -> None:
-        given = tuple((headers or Headers()).raw_items())
-        self._answer(Answer(status, JSON, error_body(status, reason), given))
+    def _refuse(self, status: int, reason: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        self._answer(Answer(status, JSON, error_body(status, reason), headers))
         logs.event(log, logging.INFO, "refused", status=status, reason=reason)
 
     def _unreadable(self, replies: list[bytes]) -> list[bytes]:
         """What is no request is refused; of most the library would only end the connection."""
         self._requested = True
-        self._admission.refuse("handshake")
+        self._doorway.refuse("handshake")
         if any(replies):
             return replies  # a line too long
         assert self._ws.handshake_exc is not None
         cause = self._ws.handshake_exc.__cause__
         if isinstance(cause, EOFError):
             return replies  # nobody is there to read it
-        body = error_body(400, f"this is no request that a WebSocket begins with: {cause!s:.200}")
-        headers = Headers([("Content-Type", JSON), ("Content-Length", str(len(body)))])
-        headers["Connection"] = "close"
-        return [Response(400, "Bad Request", headers, body).serialize(), *replies]
+        info = f"this is no request that a WebSocket begins with: {cause!s:.200}"
+        return [_answer_without_request(400, "Bad Request", info), *replies]
 
     def _show_page(self, request: Request) -> None:
         """A plain HTTP request, such as a browser's for the console: answered, and that was it."""
@@ -238,7 +297,11 @@ class Connection(asyncio.Protocol):
 
     def _frame(self, frame: Frame) -> None:
         """Puts fragments together and hands whole messages to the session."""
-        if self._session is None or frame.opcode in {Opcode.PING, Opcode.PONG, Opcode.CLOSE}:
+        if self._stream is None or frame.opcode in {Opcode.PING, Opcode.CLOSE}:
+            return
+        session = self._stream.session
+        if frame.opcode is Opcode.PONG:
+            session.arrived(_number(frame.data))
             return
         if frame.opcode is not Opcode.CONT:
             self._message_opcode = frame.opcode
@@ -246,46 +309,53 @@ class Connection(asyncio.Protocol):
         if not frame.fin:
             return
         message, self._message = bytes(self._message), bytearray()
+        self._patience.heard(self._loop.time())
         if self._message_opcode is Opcode.BINARY:
-            self._session.receive_audio(message)
+            session.receive_audio(message)
             return
         try:
             text = message.decode()
         except UnicodeDecodeError:
-            self._session.receive_undecodable_text()
+            session.receive_undecodable_text()
             return
-        self._session.receive_text(text)
+        session.receive_text(text)
 
-    def _peer_ended(self, replies: list[bytes]) -> None:
+    def _peer_ended(self, session: Session, replies: list[bytes]) -> None:
         """The client closed or broke the protocol: the reply waits for the last final."""
-        assert self._session is not None
         self._farewell = replies
         if isinstance(self._ws.parser_exc, PayloadTooBig):
-            self._session.receive_oversized()
+            session.receive_oversized()
         else:
-            self._session.end()
+            session.end()
 
     # -- the end
 
     def _finish(self, session: Session) -> None:
         """The last final is out: free the slot and close."""
-        assert self._slot is not None
-        assert session.closing is not None
-        self._log(logging.INFO, "stream ends", code=session.closing.code)
-        self._admission.release(self._slot)
-        self._slot = None
+        closing = session.closing
+        assert self._stream is not None
+        assert closing is not None
+        self._log(logging.INFO, "stream ends", code=closing.code)
+        self._doorway.leave(self._stream)
+        self._stream = None
+        self._close(lambda: self._ws.send_close(closing.code, closing.reason))
+        if self._half_closed and self._farewell is None:
+            self._transport.close()  # no close frame will come from there
+
+    def _close(self, say_so: Callable[[], None]) -> None:
+        """Says goodbye; what the client sends meanwhile is discarded, within a time-out."""
         self._timer.cancel()
         self._timer = self._loop.call_later(CLOSE_TIMEOUT_S, self._transport.abort)
+        if self._transport.is_closing():
+            return
         if not self._reading:
             self._reading = True
             self._transport.resume_reading()
         if self._farewell is not None:
             self._write(self._farewell)
-        else:
-            self._ws.send_close(session.closing.code, session.closing.reason)
+        elif self._ws.state is State.OPEN:
+            say_so()
             self._write(self._ws.data_to_send())
-            if self._half_closed:
-                self._transport.close()  # no close frame will come from there
 
     def _write(self, chunks: list[bytes]) -> None:
         """Writes the protocol's bytes; an empty chunk stands for the end of the stream.
@@ -307,23 +377,44 @@ class Connection(asyncio.Protocol):
 
         One that has closed owes no answer any more: it waits for its last final.
         """
-        assert self._session is not None
-        expected = self._reading and self._session.closing is None
+        assert self._stream is not None
+        session = self._stream.session
+        expected = self._reading and session.closing is None
         silent_s = self._loop.time() - self._last_heard_s
         if expected and silent_s > PING_TIMEOUT_S:
             self._log(logging.INFO, f"a client has been silent for {silent_s:.0f} s: disconnected")
             self._transport.abort()
             return
         if self._ws.state is State.OPEN:
-            self._ws.send_ping(b"")
+            self._ws.send_ping(str(session.said).encode() if session.resumable else b"")
             self._write(self._ws.data_to_send())
         self._timer = self._loop.call_later(PING_INTERVAL_S, self._keep_alive)
 
     def _log(self, level: int, message: str, **fields: object) -> None:
         """A line that belongs to the session, if there is one by now."""
         if log.isEnabledFor(level):
-            session = {logs.SESSION: self._session.id} if self._session is not None else {}
+            session = {logs.SESSION: self._session_id} if self._session_id else {}
             logs.event(log, level, message, **session, **fields)
+
+
+def _only(headers: Headers, name: str) -> str | None:
+    """The header, if it is there once: of several, none can be believed."""
+    values = headers.get_all(name)
+    return values[0] if len(values) == 1 else None
+
+
+def _answer_without_request(status: int, phrase: str, info: str) -> bytes:
+    """An HTTP answer to what is no request yet."""
+    body = error_body(status, info)
+    headers = Headers([("Content-Type", JSON), ("Content-Length", str(len(body)))])
+    headers["Connection"] = "close"
+    return Response(status, phrase, headers, body).serialize()
+
+
+def _number(data: bytes | bytearray | memoryview) -> int:
+    """What a ping of ours said, and its pong says again; 0 for what is none of ours."""
+    text = bytes(data)
+    return int(text) if text.isdigit() and len(text) <= MAX_NUMBER_DIGITS else 0
 
 
 def _text_frame(message: bytes) -> bytes:

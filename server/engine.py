@@ -44,7 +44,7 @@ class Engine(Processes):
         }
         for index in range(self.config.workers):
             line = self.plane.layout.worker_process(index)
-            self._add("worker", "gpu_worker", index, line, settings)
+            self._add("worker", "gpu_worker", index, line, settings, stands_by=self.config.standby)
 
     def _add_decoders(self) -> None:
         config = self.config
@@ -58,14 +58,19 @@ class Engine(Processes):
         }
         for index in range(config.decoders):
             line = self.plane.layout.decoder_process(index)
-            self._add("decoder", "gpu_worker.decoder", index, line, settings)
+            self._add(
+                "decoder", "gpu_worker.decoder", index, line, settings, stands_by=config.standby
+            )
 
     def _add_second_passes(self) -> None:
         """One beside each worker on its GPU, or several on the CPU."""
         settings = {"model": str(self.config.second_pass), "device": self.config.device}
         for index in range(self.plane.geometry.second_passes):
             line = self.plane.layout.second_pass_process(index)
-            self._add("second pass", "gpu_worker.second_pass", index, line, settings)
+            self._add(
+                "second pass", "gpu_worker.second_pass", index, line, settings,
+                stands_by=self.config.standby,
+            )  # fmt: skip
 
 
 def geometry_of(config: EngineConfig, spec: ModelSpec, frontends: int) -> Geometry:

@@ -58,6 +58,24 @@ class Snapshot:
         audio_s = self.total(figures.AUDIO_STEPPED)
         return self.histogram(figures.STEP).sum / audio_s if audio_s else None
 
+    @property
+    def slowest_stage(self) -> Slowest | None:
+        """Where a chunk of audio spends most of its time on its way; None before any."""
+        means = [
+            Slowest(figure, found.sum / found.count)
+            for figure in figures.TRACED
+            if (found := self.histogram(figure)).count
+        ]
+        return max(means, key=lambda stage: stage.mean_s, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Slowest:
+    """A stage, and how long it takes at the mean."""
+
+    stage: Histogram
+    mean_s: float
+
 
 class Figures:
     """Reads one plane."""
@@ -84,7 +102,13 @@ class Figures:
         slots = view.slots()
         if link is not None:  # there are no more than model servers have room for
             slots = replace(slots, total=max(slots.held, min(slots.total, link.capacity)))
-        return health(view.processes(now_ns), slots, link, shutting_down=view.shutting_down)
+        return health(
+            view.processes(now_ns),
+            slots,
+            link,
+            shutting_down=view.shutting_down,
+            failing=view.failing,
+        )
 
     def snapshot(self, now_ns: int) -> Snapshot:
         """Everything; some hundreds of loads for each process."""

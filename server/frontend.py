@@ -12,18 +12,20 @@ import contextlib
 import gc
 import signal
 import socket
-import ssl
-from pathlib import Path
 from typing import Final
 
 import uvloop
 
-from server.admission import Admission, FrontendFigures
-from server.connection import HANDSHAKE_TIMEOUT_S, Connection
-from server.frontend_settings import FrontendSettings
+from server import messages
+from server.admission import Admission, FrontendFigures, capacity_of
+from server.api_keys import ApiKeysError
+from server.connection import Connection
+from server.doorway import Doorway
+from server.frontend_settings import ClientSettings, FrontendSettings
 from server.operator_pages import OperatorPages
+from server.read_files import ReadFiles
 from server.site import Site, console_pages
-from server.tls import TlsError, server_context
+from server.tls import TlsError
 from shm.child import Child, run_child
 from shm.frontend_slot import SlotPool
 from shm.process_line import ProcessLine
@@ -31,41 +33,57 @@ from shm.process_line import ProcessLine
 HEARTBEAT_S: Final = 1.0
 ROOM_POLL_S: Final = 0.02
 """How soon a paused client is looked at again: no doorbell rings when a commit frees room."""
+NO_ROOM_POLL_S: Final = 0.2
+"""The same while nobody waits. One that does by then has 10 s of audio in the engine."""
 DRAIN_TIMEOUT_S: Final = 8.0
 
 
 class Frontend:
     """The connections of one process and what wakes them."""
 
-    def __init__(self, child: Child, line: ProcessLine, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        child: Child,
+        line: ProcessLine,
+        loop: asyncio.AbstractEventLoop,
+        files: ReadFiles,
+        clients: ClientSettings,
+    ) -> None:
         self._line = line
         self._loop = loop
         self._bell = child.bells.frontends[child.index]
-        self._admission = Admission(
-            child.plane,
-            SlotPool(child.plane, child.bells, child.index),
-            FrontendFigures(child.plane, child.index),
+        self._files = files
+        self._doorway = Doorway(
+            Admission(
+                child.plane,
+                SlotPool(child.plane, child.bells, child.index),
+                FrontendFigures(child.plane, child.index),
+                capacity_of(child.plane),
+            ),
+            child.plane.geometry.sample_rate_hz,
+            files.keys,
+            clients,
         )
-        self._rate_hz = child.plane.geometry.sample_rate_hz
-        self._operator_pages = OperatorPages(child.plane)
+        self._operator_pages = OperatorPages(
+            child.plane, api_key_needed=lambda: self._doorway.keys.needed
+        )
         self._connections: set[Connection] = set()
+        self._plane = child.plane
+        self._was_failing = False
         self._stopping = asyncio.Event()
         self._orphaned = False
         self._empty = asyncio.Event()
         loop.add_reader(self._bell.fd, self._on_bell)
         loop.add_reader(child.lifeline_fd, self._on_orphaned, child.lifeline_fd)
         loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self._read_again)
 
-    async def serve(
-        self,
-        listener: socket.socket,
-        tls: ssl.SSLContext | None,
-        operators: socket.socket | None,
-    ) -> None:
+    async def serve(self, listener: socket.socket, operators: socket.socket | None) -> None:
         """Accepts until told to stop; then finalises every stream, within a time-out.
 
         Operators that have no socket of their own find their pages on the clients' one.
         """
+        tls = self._files.tls
         pages = self._operator_pages
         everything = Site(console_pages() | pages.all())
         site = Site(console_pages(public=True) | pages.public()) if operators else everything
@@ -74,7 +92,7 @@ class Frontend:
                 lambda: self._connection(site),
                 sock=listener,
                 ssl=tls,
-                ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S if tls else None,
+                ssl_handshake_timeout=self._doorway.settings.handshake_timeout_s if tls else None,
             )
         ]
         if operators is not None:
@@ -98,8 +116,13 @@ class Frontend:
         self._orphaned = True
         self._stopping.set()
 
+    def _read_again(self) -> None:
+        """Keys and certificate as their files are now; those of before, if these cannot be used."""
+        self._files.read_again()
+        self._doorway.keys = self._files.keys
+
     def _connection(self, site: Site) -> Connection:
-        connection = Connection(self._admission, self._rate_hz, site, self._loop, self._on_closed)
+        connection = Connection(self._doorway, site, self._loop, self._on_closed)
         self._connections.add(connection)
         return connection
 
@@ -109,6 +132,7 @@ class Frontend:
             self._empty.set()
 
     async def _drain(self) -> None:
+        self._doorway.close()
         for connection in list(self._connections):
             connection.go_away()
         if self._connections:
@@ -119,38 +143,46 @@ class Frontend:
         self._bell.clear()
         for connection in list(self._connections):
             connection.pump()
+        self._doorway.pump()
 
     def _beat(self) -> None:
         self._loop.call_later(HEARTBEAT_S, self._beat)
         self._line.beat()
+        self._doorway.look_at_the_clock(self._loop.time())
+        if self._plane.failing and not self._was_failing:
+            for connection in list(self._connections):
+                connection.tell(messages.engine_fails())
+        self._was_failing = self._plane.failing
+        for connection in list(self._connections):
+            connection.look_at_the_clock()
         self._on_bell()  # a missed ring costs at most a heartbeat
 
     def _look_for_room(self) -> None:
-        self._loop.call_later(ROOM_POLL_S, self._look_for_room)
-        for connection in list(self._connections):
-            if connection.waits_for_room:
-                connection.pump()
+        waiting = [connection for connection in self._connections if connection.waits_for_room]
+        for connection in waiting:
+            connection.pump()
+        alone = self._doorway.pump()
+        soon = bool(waiting) or alone
+        self._loop.call_later(ROOM_POLL_S if soon else NO_ROOM_POLL_S, self._look_for_room)
 
 
 def main(child: Child) -> None:
     """Runs the event loop of one frontend until SIGTERM or the supervisor's death."""
-    settings = FrontendSettings(**child.settings)
+    settings = FrontendSettings.of(child.settings)
     line = ProcessLine(child.plane, child.plane.layout.frontend_process(child.index))
     line.announce(child.generation)
-    tls = None
-    if settings.ssl_cert is not None and settings.ssl_key is not None:
-        tls = server_context(Path(settings.ssl_cert), Path(settings.ssl_key))
+    files = ReadFiles(settings)
     listener = socket.socket(fileno=settings.listen_fd)
     operators = None
     if settings.operator_fd is not None:
         operators = socket.socket(fileno=settings.operator_fd)
 
     async def serve() -> None:
-        frontend = Frontend(child, line, asyncio.get_running_loop())
-        await frontend.serve(listener, tls, operators)
+        frontend = Frontend(child, line, asyncio.get_running_loop(), files, settings.clients)
+        await frontend.serve(listener, operators)
 
     uvloop.run(serve())
 
 
 if __name__ == "__main__":
-    run_child(main, (TlsError,))
+    run_child(main, (TlsError, ApiKeysError))

@@ -39,6 +39,7 @@ def health(
     link: LinkView | None = None,
     *,
     shutting_down: bool,
+    failing: bool = False,
 ) -> Health:
     """What the state of the processes comes to; ``link`` where the model is elsewhere."""
     missing = [reason for process in processes if (reason := _missing(process))]
@@ -46,6 +47,8 @@ def health(
         missing.append("no model server is connected: the log says why")
     if all(process.kind == "frontend" for process in processes):
         missing.append("the engine has not been started")
+    if failing:
+        missing.insert(0, "a process of the engine ends again and again: the log says why")
     if shutting_down:
         missing.insert(0, "the server is stopping")
     return Health(tuple(missing), slots)
@@ -61,13 +64,15 @@ def alive_answer() -> Answer:
     return json_answer(200, {"status": "ok"})
 
 
-def ready_answer(found: Health) -> Answer:
-    """``/readyz``: 200, or 503 and why."""
-    content = {
+def ready_answer(found: Health, *, api_key_needed: bool = False) -> Answer:
+    """``/readyz``: 200, or 503 and why. Browsers hide a 401, so it says when a key is needed."""
+    content: dict[str, object] = {
         "ready": found.ready,
         "not_ready": list(found.not_ready),
         "slots": {"total": found.slots.total, "free": found.slots.free},
     }
+    if api_key_needed:
+        content["api_key_needed"] = True
     return json_answer(200 if found.ready else 503, content)
 
 

@@ -22,6 +22,24 @@ def ready(message_id: str) -> bytes:
     return status("ready", "Websocket ready.", message_id)
 
 
+def ready_to_come_back(message_id: str, token: str, audio_bytes: int, dones: int) -> bytes:
+    """The same where the client may come back to its session.
+
+    The session has so many bytes of the client's binary messages, and so many ``done``: what was
+    sent after these has not been received.
+    """
+    return orjson.dumps(
+        {
+            "status": "ready",
+            "info": "Websocket ready.",
+            "msgId": message_id,
+            "session": token,
+            "audioBytes": audio_bytes,
+            "dones": dones,
+        }
+    )
+
+
 def rate_limited(max_message_bytes: int) -> bytes:
     """The answer to a message larger than this connection's limit."""
     return status("rate_limited", f"The message chunk size must not exceed {max_message_bytes}")
@@ -34,14 +52,22 @@ def odd_byte_count(n_bytes: int) -> bytes:
     )
 
 
-def unknown_text(text: str) -> bytes:
+def engine_fails() -> bytes:
+    """To streams whose engine dies again and again: nobody knows when their results will come."""
+    return error(
+        "The engine cannot be kept running: what was sent is kept, and results come once it runs "
+        "again. Go on, or connect to another server"
+    )
+
+
+def unknown_text(text: str, message_id: str | None = None) -> bytes:
     """The answer to a text message that means nothing here."""
-    return error(f'Unknown text message {quoted(text)}, the only one is "done"')
+    return error(f'Unknown text message {quoted(text)}, the only one is "done"', message_id)
 
 
-def error(info: str) -> bytes:
+def error(info: str, message_id: str | None = None) -> bytes:
     """Any other mistake or mishap, told in one sentence."""
-    return status("error", info)
+    return status("error", info, message_id)
 
 
 def status(name: str, info: str, message_id: str | None = None) -> bytes:
@@ -49,11 +75,11 @@ def status(name: str, info: str, message_id: str | None = None) -> bytes:
     return orjson.dumps({"status": name, "info": info, "msgId": message_id or new_id()})
 
 
-def hypothesis(heard: Hypothesis) -> bytes:
+def hypothesis(heard: Hypothesis, message_id: str | None = None) -> bytes:
     """What was heard of an utterance so far; nothing in a final can change any more."""
     return orjson.dumps(
         {
-            "msgId": new_id(),
+            "msgId": message_id or new_id(),
             "text": " ".join(word.text for word in heard.words),
             "confidence": _confidence(heard.confidence),
             "isFinal": heard.is_final,

@@ -16,25 +16,24 @@ from server.health import alive_answer, is_recent, ready_answer
 from server.metrics import CONTENT_TYPE, Metrics
 from server.site import Answer, Page, fresh_answer, json_answer
 from shm import figures
-from shm.figures import Distribution
+from shm.figures import Distribution, Histogram
 from shm.plane import Plane
 
 CACHE_S: Final = 0.5
 
-_STAGES: Final = {
-    "arrived_to_stepped": figures.ARRIVED_TO_STEPPED,
-    "stepped_to_decoded": figures.STEPPED_TO_DECODED,
-    "decoded_to_sent": figures.DECODED_TO_SENT,
-    "done_to_final": figures.DONE_TO_FINAL,
-    "second_pass": figures.SECOND_PASS,
-    "step": figures.STEP,
-}
+_TIMED: Final = (*figures.TRACED, figures.DONE_TO_FINAL, figures.SECOND_PASS)
 
 
 class OperatorPages:
     """Answers from one plane. ``clock_ns`` is the monotonic clock."""
 
-    def __init__(self, plane: Plane, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
+    def __init__(
+        self,
+        plane: Plane,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+        api_key_needed: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._api_key_needed = api_key_needed
         self._figures = Figures(plane)
         self._clock_ns = clock_ns
         self._gpus = GpuWatch(load_nvml())
@@ -44,7 +43,9 @@ class OperatorPages:
         """What load balancers and the console need, by path."""
         return {
             "/healthz": alive_answer,
-            "/readyz": lambda: ready_answer(self._figures.health(self._clock_ns())),
+            "/readyz": lambda: ready_answer(
+                self._figures.health(self._clock_ns()), api_key_needed=self._api_key_needed()
+            ),
         }
 
     def all(self) -> dict[str, Page]:
@@ -95,9 +96,8 @@ def status(snapshot: Snapshot) -> dict[str, object]:
             "longest_backlog_s": slots.audio_waiting_s,
             "second_pass_queue": slots.questions_open,
         },
-        "stages": {
-            name: _quantiles(snapshot.histogram(figure)) for name, figure in _STAGES.items()
-        },
+        "stages": {_stage(figure): _quantiles(snapshot.histogram(figure)) for figure in _TIMED},
+        "slowest_stage": _slowest(snapshot),
         "processes": [
             {
                 "name": process.name,
@@ -110,6 +110,15 @@ def status(snapshot: Snapshot) -> dict[str, object]:
             for process in snapshot.processes
         ],
     }
+
+
+def _stage(figure: Histogram) -> str:
+    return figure.name.removesuffix("_seconds")
+
+
+def _slowest(snapshot: Snapshot) -> dict[str, object] | None:
+    found = snapshot.slowest_stage
+    return None if found is None else {"name": _stage(found.stage), "mean_s": found.mean_s}
 
 
 def _quantiles(found: Distribution) -> dict[str, float | int | None]:

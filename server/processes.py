@@ -2,21 +2,26 @@
 
 Starts every process with its descriptors, waits until all are ready, then watches: a process that
 died, or whose heartbeat went stale, is replaced by the next generation after a back-off. No
-successor starts before `waitpid` has confirmed the death (rule R7). What there is to start is for
-`Engine` and `LinkedEngine` to say.
+successor begins before `waitpid` has confirmed the death (rule R7); where one stands by, loaded,
+it begins at once. A place whose processes end again and again, hardly begun, makes the engine
+*fail*: the plane says so, to whoever would let clients in, until it holds. What there is to start
+is for `Engine` and `LinkedEngine` to say.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from server.frontend_settings import FrontendSettings
+from server.standby import Standby
 from server.tiers.settings import ListenerSettings
 from shm.child import EXIT_UNUSABLE, ChildArguments
 from shm.doorbells import Doorbells
@@ -30,8 +35,10 @@ START_TIMEOUT_S: Final = 300
 STOP_TIMEOUT_S: Final = 10
 POLL_S: Final = 0.02
 BACK_OFF_S: Final = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
-FORGIVEN_AFTER_S: Final = 60
-"""A process that lived this long begins with the first back-off again."""
+FORGIVEN_AFTER_S: Final = 5
+"""A process that was ready for so long begins with the first back-off again."""
+FAILING_AFTER: Final = len(BACK_OFF_S)
+"""So many deaths in a row, none of them forgiven, are no mishap any more."""
 
 
 class EngineError(Exception):
@@ -52,11 +59,16 @@ class ManagedProcess:
     line: ProcessLine
     settings: dict[str, Any]
     extra_fds: tuple[int, ...] = ()
+    stands_by: bool = False
+    """Whether a successor is kept loaded."""
     generation: int = 0
     process: subprocess.Popen[bytes] | None = None
+    standby: Standby | None = None
     started_s: float = 0.0
+    ready_s: float | None = None
     failures: int = 0
     restart_at_s: float = 0.0
+    standby_at_s: float = 0.0
 
     @property
     def is_ready(self) -> bool:
@@ -96,9 +108,13 @@ class Processes:
         line_offset: int,
         settings: dict[str, Any],
         extra_fds: tuple[int, ...] = (),
+        *,
+        stands_by: bool = False,
     ) -> None:
         line = ProcessLine(self.plane, line_offset)
-        self._processes.append(ManagedProcess(name, module, index, line, settings, extra_fds))
+        self._processes.append(
+            ManagedProcess(name, module, index, line, settings, extra_fds, stands_by)
+        )
 
     def start(self, keep_waiting: Callable[[], bool] = lambda: True) -> None:
         """Starts what is not running yet and returns once all are ready.
@@ -149,20 +165,59 @@ class Processes:
         """
         events = []
         for managed in self._processes:
-            if managed.process is None:
-                if now_s >= managed.restart_at_s:
-                    self._spawn(managed, now_s)
-                continue
-            code = managed.process.poll()
-            if code is None:
-                if self._is_stuck(managed, now_s):
-                    events.append(f"{managed.name} {managed.index} is stuck: killed")
-                    managed.process.kill()
-                continue
-            if code == EXIT_UNUSABLE:
-                raise UnusableError(f"{managed.name} {managed.index} cannot go on")
-            events.append(self._schedule_restart(managed, code, now_s))
+            events += self._watch_place(managed, now_s)
+            events += self._watch_standby(managed, now_s)
+        self.plane.set_failing(any(m.failures >= FAILING_AFTER for m in self._processes))
         return events
+
+    def _watch_place(self, managed: ManagedProcess, now_s: float) -> list[str]:
+        events = []
+        code = managed.process.poll() if managed.process else None
+        if code == EXIT_UNUSABLE:
+            raise UnusableError(f"{managed.name} {managed.index} cannot go on")
+        if code is not None:
+            events.append(self._schedule_restart(managed, code, now_s))
+        if managed.process is None:
+            if now_s >= managed.restart_at_s:
+                self._spawn(managed, now_s)
+        elif self._is_stuck(managed, now_s):
+            events.append(f"{managed.name} {managed.index} is stuck: killed")
+            managed.process.kill()
+        elif managed.is_ready:
+            if managed.ready_s is None:
+                managed.ready_s = now_s
+            if now_s - managed.ready_s > FORGIVEN_AFTER_S:
+                managed.failures = 0
+        return events
+
+    def _watch_standby(self, managed: ManagedProcess, now_s: float) -> list[str]:
+        """Keeps a successor loaded, once the place is filled: nothing then waits for this one."""
+        if managed.standby is not None and not managed.standby.is_running:
+            code = managed.standby.dismiss().returncode
+            if code == EXIT_UNUSABLE:
+                raise UnusableError(f"the standby of {managed.name} {managed.index} cannot start")
+            managed.standby = None
+            managed.standby_at_s = now_s + BACK_OFF_S[-1]
+            return [f"the standby of {managed.name} {managed.index} ended (exit {code})"]
+        wanted = managed.stands_by and managed.standby is None and managed.is_ready
+        if wanted and now_s >= managed.standby_at_s:
+            managed.standby = Standby.start(lambda turn_fd: self._launch(managed, turn_fd))
+        return []
+
+    def wait_for_death(self, timeout_s: float) -> None:
+        """Sleeps until a process has died that nobody has reaped, or for ``timeout_s``."""
+        with ExitStack() as stack:
+            watched = select.poll()
+            try:
+                for managed in self._processes:
+                    if managed.process is not None and managed.process.returncode is None:
+                        pid_fd = os.pidfd_open(managed.process.pid)
+                        stack.callback(os.close, pid_fd)
+                        watched.register(pid_fd, select.POLLIN)
+            except OSError:  # a kernel before 5.3: whoever died is found when the time is up
+                time.sleep(timeout_s)
+                return
+            watched.poll(timeout_s * 1000)
 
     def signal(self, name: str, number: int) -> None:
         """Sends a signal to the living processes of a kind."""
@@ -170,6 +225,12 @@ class Processes:
             process = managed.process
             if managed.name == name and process is not None and process.poll() is None:
                 process.send_signal(number)
+
+    def signal_ready(self, name: str, number: int) -> None:
+        """The same to those that are ready: they have a handler, by which others would end."""
+        for managed in self._processes:
+            if managed.name == name and managed.process is not None and managed.is_ready:
+                managed.process.send_signal(number)
 
     def wait_for_exit(self, name: str, timeout_s: float) -> bool:
         """Waits until no process of a kind lives; False if some still do after ``timeout_s``."""
@@ -184,6 +245,7 @@ class Processes:
     def close(self) -> None:
         """Stops every process, by SIGTERM and then by SIGKILL, and frees the plane."""
         living = [m.process for m in self._processes if m.process is not None]
+        living += [m.standby.dismiss() for m in self._processes if m.standby is not None]
         for process in living:
             if process.poll() is None:
                 process.terminate()
@@ -200,7 +262,18 @@ class Processes:
         self.plane.close()
 
     def _spawn(self, managed: ManagedProcess, now_s: float) -> None:
+        """Fills the place with its next generation: with the one that stands by, if one does."""
         managed.generation += 1
+        managed.started_s, managed.ready_s = now_s, None
+        if managed.standby is not None and managed.standby.is_running:
+            managed.process = managed.standby.promote(managed.generation)
+            managed.standby = None
+        else:
+            managed.process = self._launch(managed)
+
+    def _launch(
+        self, managed: ManagedProcess, turn_fd: int | None = None
+    ) -> subprocess.Popen[bytes]:
         arguments = ChildArguments(
             index=managed.index,
             generation=managed.generation,
@@ -209,12 +282,12 @@ class Processes:
             lifeline_fd=self._lifeline_read,
             settings=managed.settings,
             logs=replace(self._logs, process=f"{managed.name} {managed.index}"),
+            turn_fd=turn_fd,
         )
         inherited = (self.plane.fd, *self.bells.fds, self._lifeline_read, *managed.extra_fds)
-        managed.started_s = now_s
-        managed.process = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-m", managed.module, arguments.to_json()],
-            pass_fds=inherited,
+            pass_fds=inherited if turn_fd is None else (*inherited, turn_fd),
             stdin=subprocess.DEVNULL,
             process_group=0,  # a Ctrl-C in the terminal is for the supervisor alone
         )
@@ -226,7 +299,7 @@ class Processes:
         return now_s - managed.started_s > START_TIMEOUT_S
 
     def _schedule_restart(self, managed: ManagedProcess, code: int, now_s: float) -> str:
-        if now_s - managed.started_s > FORGIVEN_AFTER_S:
+        if managed.ready_s is not None and now_s - managed.ready_s > FORGIVEN_AFTER_S:
             managed.failures = 0
         back_off_s = BACK_OFF_S[min(managed.failures, len(BACK_OFF_S) - 1)]
         managed.failures += 1

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server import messages
+from server.deliveries import Deliveries
 from server.handshake import Parameters, max_message_bytes
 from server.resampler import Resampler
 from server.text2int import convert
@@ -68,21 +69,28 @@ class Session:
 
     __slots__ = (
         "_backlog",
+        "_deliveries",
         "_limit_bytes",
         "_marks",
         "_outgoing",
         "_parameters",
         "_resampler",
         "_slot",
+        "_token",
         "_wav",
         "closing",
         "finals",
         "finished",
         "id",
         "partials",
+        "received_bytes",
+        "received_dones",
     )
 
-    def __init__(self, slot: Slot, parameters: Parameters, model_rate_hz: int) -> None:
+    def __init__(
+        self, slot: Slot, parameters: Parameters, model_rate_hz: int, token: str | None = None
+    ) -> None:
+        """With ``token`` its client may come back to it, see `come_back`."""
         self._slot = slot
         self._parameters = parameters
         self._limit_bytes = max_message_bytes(parameters.sample_rate_hz)
@@ -92,7 +100,12 @@ class Session:
         self._marks: deque[Mark] = deque()
         self.id = messages.new_id()
         """The ``msgId`` of its ready message: the session's name in the log."""
-        self._outgoing: list[bytes] = [messages.ready(self.id)]
+        self._token = token
+        self._deliveries = None if token is None else Deliveries()
+        self.received_bytes = 0
+        self.received_dones = 0
+        """Bytes of audio messages and `done` messages: how far the stream was taken in."""
+        self._outgoing: list[bytes] = [self._ready(self.id)]
         self.closing: Closing | None = None
         self.finished = False
         self.finals = 0
@@ -108,6 +121,31 @@ class Session:
         """Takes the messages to send now, in order."""
         ready, self._outgoing = self._outgoing, []
         return ready
+
+    @property
+    def resumable(self) -> bool:
+        """Whether a client that comes back finds everything: it goes on, and nothing is missing."""
+        return (
+            self._deliveries is not None
+            and not self._deliveries.incomplete
+            and self.closing is None
+        )
+
+    @property
+    def said(self) -> int:
+        """How many messages there have been; a ping behind them asks whether they arrived."""
+        return 0 if self._deliveries is None else self._deliveries.said
+
+    def arrived(self, said: int) -> None:
+        """The client has answered a ping that was sent when there had been so many messages."""
+        if self._deliveries is not None:
+            self._deliveries.confirm(said)
+
+    def come_back(self, last_message_id: str | None) -> None:
+        """A new connection: ``ready`` says what was received, then comes what was not."""
+        assert self._deliveries is not None
+        again = self._deliveries.after(last_message_id)
+        self._outgoing = [self._ready(messages.new_id()), *again]
 
     def receive_audio(self, data: bytes) -> None:
         """A binary message."""
@@ -126,6 +164,7 @@ class Session:
         except WavError as error:
             self._end(Closing(INVALID_DATA, "wrong audio format", messages.error(str(error))))
             return
+        self.received_bytes += len(data)
         self._queue_samples(self._resampler.feed(audio))
         self.pump()
 
@@ -134,8 +173,10 @@ class Session:
         if self.closing is not None:
             return
         if text != DONE:
-            self._outgoing.append(messages.unknown_text(text))
+            message_id = messages.new_id()
+            self._say(message_id, messages.unknown_text(text, message_id))
             return
+        self.received_dones += 1
         self._queue_mark(Mark.DONE)
         self.pump()
 
@@ -149,9 +190,14 @@ class Session:
         notice = messages.rate_limited(self._limit_bytes)
         self._end(Closing(MESSAGE_TOO_BIG, "message too big", notice))
 
-    def end(self, code: int = NORMAL_CLOSURE, reason: str = "") -> None:
-        """No more audio will come: the client closed, or the server is going away."""
-        self._end(Closing(code, reason))
+    def end(
+        self, code: int = NORMAL_CLOSURE, reason: str = "", notice: bytes | None = None
+    ) -> None:
+        """No more audio will come: the client closed, or is let go, or the server stops.
+
+        ``notice`` is what the client is told behind its last final.
+        """
+        self._end(Closing(code, reason, notice))
 
     def pump(self) -> None:
         """Moves what waits into the slot and takes the results that have come."""
@@ -192,7 +238,9 @@ class Session:
         mark = self._marks.popleft() if record.requested else None
         hypothesis = record.hypothesis
         if hypothesis.words or mark is Mark.DONE:
-            self._outgoing.append(messages.hypothesis(self._written(hypothesis)))
+            message_id = messages.new_id()
+            message = messages.hypothesis(self._written(hypothesis), message_id)
+            self._say(message_id, message, passes=not hypothesis.is_final)
             self.finals += hypothesis.is_final
             self.partials += not hypothesis.is_final
         if mark is Mark.ENDING:
@@ -200,6 +248,18 @@ class Session:
             if self.closing.notice is not None:
                 self._outgoing.append(self.closing.notice)
             self.finished = True
+
+    def _say(self, message_id: str, message: bytes, *, passes: bool = False) -> None:
+        self._outgoing.append(message)
+        if self._deliveries is not None:
+            self._deliveries.add(message_id, message, passes=passes)
+
+    def _ready(self, message_id: str) -> bytes:
+        if self._token is None:
+            return messages.ready(message_id)
+        return messages.ready_to_come_back(
+            message_id, self._token, self.received_bytes, self.received_dones
+        )
 
     def _written(self, hypothesis: Hypothesis) -> Hypothesis:
         if not self._parameters.text2int:

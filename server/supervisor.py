@@ -7,13 +7,15 @@ recorded; the loop acts on them.
 
 from __future__ import annotations
 
+import gc
 import logging
+import os
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -29,13 +31,17 @@ from server.tls import TlsError, server_context
 from shm.logs import announce
 from shm.plane import PlaneError
 
-WATCH_S: Final = 0.05
+WATCH_S: Final = 0.1
+"""How often heartbeats are looked at, and signals to stop; a death is seen at once."""
 DRAIN_TIMEOUT_S: Final = 10
 BACKLOG: Final = 1024
 """Connections that wait to be accepted; the kernel may lower it."""
 RECEIVE_BUFFER_BYTES: Final = 65_536
 """Of each connection, in the kernel, which would let it grow to minutes of audio: see
 `shm.frontend_slot.MOST_AHEAD_S`."""
+
+SEND_BUFFER_BYTES: Final = 131_072
+"""The same for what is sent: hours of results would fit, of a client that reads none."""
 
 log = logging.getLogger("realtime_engine.supervisor")
 
@@ -44,16 +50,39 @@ class ServeError(Exception):
     """The server cannot start; the message is one line."""
 
 
-class _StopSignal:
-    """Records SIGTERM and SIGINT."""
+class Signals:
+    """Records SIGTERM and SIGINT, which ask to stop, and SIGHUP, which asks to read files again.
+
+    SIGHUP keeps its old meaning, to stop, once the terminal is gone that the server was started in.
+    """
 
     def __init__(self) -> None:
-        self.received = False
-        for number in (signal.SIGTERM, signal.SIGINT):
+        self.stop = False
+        self._hangups = 0
+        self._had_terminal = _has_terminal()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._record)
 
-    def _record(self, _number: int, _frame: object) -> None:
-        self.received = True
+    def take_reload(self) -> bool:
+        """Whether files are to be read again; true once for any number of signals."""
+        reload, self._hangups = bool(self._hangups), 0
+        if reload and self._had_terminal and not _has_terminal():
+            self.stop = True
+        return reload and not self.stop
+
+    def _record(self, number: int, _frame: object) -> None:
+        if number == signal.SIGHUP:
+            self._hangups += 1
+        else:
+            self.stop = True
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def serve(config: ServeConfig, engine_config: EngineConfig, spec: ModelSpec) -> None:
@@ -130,7 +159,7 @@ def _run(
     banner_of: Callable[[_AnyEngine], str],
 ) -> None:
     """Start, watch, drain: for whatever stands behind the port, and whatever listens on it."""
-    stop = _StopSignal()
+    signals = Signals()
     sockets = _Sockets(bind(config), bind_operators(config))
     _check_tls(config)
     try:
@@ -138,33 +167,44 @@ def _run(
     except PlaneError as error:
         raise ServeError(str(error)) from error
     try:
-        engine.start(lambda: not stop.received)
+        engine.start(lambda: not signals.stop)
         sockets.listen(config)
         add_front(engine, sockets)
-        engine.start(lambda: not stop.received)
+        engine.start(lambda: not signals.stop)
         banner = banner_of(engine)
+        gc.collect()
+        gc.freeze()
         if not announce(" ".join(banner.split())):
             print(banner, file=sys.stderr, flush=True)
-        while not stop.received:
+        while not signals.stop:
+            if signals.take_reload():
+                engine.signal_ready("frontend", signal.SIGHUP)
             for event in engine.watch(time.monotonic()):
                 log.error(event)
-            time.sleep(WATCH_S)
+            engine.wait_for_death(WATCH_S)
         sockets.close()
         engine.signal("frontend", signal.SIGTERM)
         engine.wait_for_exit("frontend", DRAIN_TIMEOUT_S)
     except EngineError:
-        if not stop.received:
+        if not signals.stop:
             raise
     finally:
         engine.close()
 
 
 def _add_frontends(engine: Processes, config: ServeConfig, sockets: _Sockets) -> None:
+    """A session lives in one process. A client that comes back might meet another, where there are
+    several, so these keep none.
+    """
+    clients = config.clients
+    if config.frontends > 1:
+        clients = replace(clients, keep_session_s=0)
     settings = FrontendSettings(
         listen_fd=sockets.clients.fileno(),
         ssl_cert=_text(config.ssl_cert),
         ssl_key=_text(config.ssl_key),
         operator_fd=sockets.operators.fileno() if sockets.operators else None,
+        clients=clients,
     )
     for index in range(config.frontends):
         engine.add_frontend(index, settings)
@@ -202,6 +242,7 @@ def _bound(host: str, port: int, given: str, flag: str) -> socket.socket:
     listener = socket.socket(family, kind, protocol)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     try:
         listener.bind(address)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The TLS context of the server, checked before anything listens."""
+"""The TLS context of the server: checked before anything listens, and renewed while it runs."""
 
 from __future__ import annotations
 
@@ -18,6 +18,36 @@ def server_context(cert: Path, key: Path) -> ssl.SSLContext:
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    _load(context, cert, key)
+    return context
+
+
+class Certificate:
+    """The TLS context of a process, if it has one, and how it follows its files.
+
+    Raises (when made):
+        TlsError: as `server_context`.
+    """
+
+    def __init__(self, cert: str | None, key: str | None) -> None:
+        self.context: ssl.SSLContext | None = None
+        self._paths: tuple[Path, Path] | None = None
+        if cert is not None and key is not None:
+            self._paths = Path(cert), Path(key)
+            self.context = server_context(*self._paths)
+
+    def read_again(self) -> None:
+        """New connections get what the files hold now; those that are open go on.
+
+        Raises:
+            TlsError: as `server_context`; everything stays as it was.
+        """
+        if self.context is not None and self._paths is not None:
+            server_context(*self._paths)  # tried on another one first
+            _load(self.context, *self._paths)
+
+
+def _load(context: ssl.SSLContext, cert: Path, key: Path) -> None:
     try:
         context.load_cert_chain(cert, key, password=_refuse_password)
     except (ssl.SSLError, OSError, ValueError) as error:
@@ -26,7 +56,6 @@ def server_context(cert: Path, key: Path) -> ssl.SSLContext:
             f"TLS cannot start with certificate {cert} and key {key} ({reason}): "
             "both must be PEM, without a password, and belong together"
         ) from error
-    return context
 
 
 def _refuse_password() -> str:

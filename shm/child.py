@@ -3,6 +3,8 @@
 The supervisor starts every child as ``python -m MODULE JSON`` with the descriptors inherited under
 the same numbers. A child that was given something it cannot use says so in one line on stderr and
 exits with `EXIT_UNUSABLE`: starting it again would not help.
+
+A child may be started to stand by: it loads what it needs, and begins when its predecessor is dead.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import logging
 import os
 import select
 import signal
+import struct
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -20,15 +23,28 @@ from typing import Any, Final, NoReturn
 from shm.doorbells import Doorbells
 from shm.logs import LogSettings, announce, configure
 from shm.plane import Plane
+from shm.process_line import ProcessLine
 
 EXIT_UNUSABLE: Final = 2
-ROUND_TIMEOUT_MS: Final = 50
-"""The longest that an idle loop sleeps: a missed doorbell costs at most this."""
+ROUND_TIMEOUT_MS: Final = 100
+"""The longest that an idle loop sleeps: a missed doorbell costs at most this. Six processes that
+wake ten times a second take about half a percent of a core (`python -m bench.idle`)."""
+TURN_TIMEOUT_MS: Final = 500
+"""The longest until a child that stands by sees that it was told to stop."""
+_TURN: Final = struct.Struct("<Q")
+
+
+def turn_message(generation: int) -> bytes:
+    """What tells a child that stands by that its turn has come."""
+    return _TURN.pack(generation)
 
 
 @dataclass(frozen=True, slots=True)
 class ChildArguments:
-    """What every child is started with; ``settings`` are its module's own."""
+    """What every child is started with; ``settings`` are its module's own.
+
+    ``turn_fd`` is of a child that stands by: what `turn_message` makes comes out of it in its turn.
+    """
 
     index: int
     generation: int
@@ -37,6 +53,7 @@ class ChildArguments:
     lifeline_fd: int
     settings: dict[str, Any]
     logs: LogSettings = field(default_factory=LogSettings)
+    turn_fd: int | None = None
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -63,6 +80,7 @@ class Child:
         self._lifeline = select.poll()
         self._lifeline.register(arguments.lifeline_fd, select.POLLHUP)
         self._told_to_stop = False
+        self._turn_fd = arguments.turn_fd
 
     @staticmethod
     def from_command_line() -> Child:
@@ -74,6 +92,37 @@ class Child:
 
     def _record_stop(self, _signal: int, _frame: object) -> None:
         self._told_to_stop = True
+
+    @property
+    def stands_by(self) -> bool:
+        """Whether this child was started to wait for its turn."""
+        return self._turn_fd is not None
+
+    def announce(self, line: ProcessLine) -> None:
+        """Says in the plane who fills the place; who stands by says it in `take_turn`."""
+        if not self.stands_by:
+            line.announce(self.generation)
+
+    def take_turn(self, line: ProcessLine) -> bool:
+        """Call it once all is loaded, before looking at any slot: a predecessor may still write.
+
+        Returns at once, unless this child stands by: then its turn is waited for. False if it will
+        never come, since the engine stops.
+        """
+        if self._turn_fd is None:
+            return True
+        waiting = select.poll()
+        waiting.register(self._turn_fd, select.POLLIN)
+        waiting.register(self._lifeline_fd, select.POLLHUP)
+        while not waiting.poll(TURN_TIMEOUT_MS):
+            if self._told_to_stop:
+                return False
+        message = os.read(self._turn_fd, _TURN.size) if self.goes_on else b""
+        if len(message) < _TURN.size:
+            return False
+        (self.generation,) = _TURN.unpack(message)
+        line.announce(self.generation)
+        return True
 
     @property
     def lifeline_fd(self) -> int:

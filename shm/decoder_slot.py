@@ -6,6 +6,8 @@ the head publishes, so a decoder that dies between the stores is repaired from i
 
 from __future__ import annotations
 
+import time
+
 from shm import layout
 from shm.doorbells import Doorbells
 from shm.emissions import Emission, SegmentEnd, read_emission
@@ -14,7 +16,8 @@ from shm.outbox import OutboxRecord, ResumePoint, read_outbox, write_outbox
 from shm.plane import Plane
 from shm.process_line import ProcessLine
 from shm.session import Session, SessionReader
-from shm.stamp import stamp, stamp_of
+from shm.stamp import earlier_of, stamp, stamp_of
+from shm.trace import OF_EMISSION
 
 
 class DecoderSlot:
@@ -29,6 +32,7 @@ class DecoderSlot:
         "_second_pass",
         "_tail",
         "_worker",
+        "searched_ns",
         "slot",
     )
 
@@ -41,6 +45,8 @@ class DecoderSlot:
         self._worker = plane.line(plane.layout.worker_line(slot))
         self._line = plane.line(plane.layout.decoder_line(slot))
         self._second_pass = plane.line(plane.layout.second_pass_line(slot))
+        self.searched_ns = 0
+        """When the search over the next record ended, where its result waits for an answer."""
         self._repair()
         self._tail = self._line[layout.SLOT_EMISSION_COMMIT]
 
@@ -91,7 +97,12 @@ class DecoderSlot:
     def step_past(self) -> None:
         """Done with a record that a replay of this segment would still need."""
         self._tail += 1
+        self.searched_ns = 0
         self._line[layout.SLOT_EMISSION_TAIL] = self._tail
+
+    def hold(self) -> None:
+        """The record's search has ended, and its result waits for an answer."""
+        self.searched_ns = time.monotonic_ns()
 
     def drop(self) -> None:
         """Done with a record that nobody needs, and so with all before it.
@@ -114,13 +125,20 @@ class DecoderSlot:
         offset = self._plane.layout.outbox_record(self.slot, head)
         buffer = self._plane.bytes(offset, layout.OUTBOX_RECORD_BYTES)
         write_outbox(buffer, head, record)
-        stamp(buffer)
+        stamp(buffer, self._times())
         self._line[layout.SLOT_OUTBOX_HEAD] = head + 1
         if record.hypothesis.is_final:
             self._line[layout.SLOT_AUDIO_COMMIT] = record.resume.sample
             self._line[layout.SLOT_MARK_COMMIT] = record.resume.mark
             self._line[layout.SLOT_EMISSION_COMMIT] = record.resume.emission
         self._bells.frontends[self._frontend[layout.SLOT_OWNER]].ring()
+
+    def _times(self) -> tuple[int, ...]:
+        """Of the chunk in the record at hand, up to the end of its search; see `shm.trace`."""
+        offset = self._plane.layout.emission_record(self.slot, self._tail)
+        record = self._plane.bytes(offset, layout.LINE_BYTES)
+        searched_ns = self.searched_ns or time.monotonic_ns()
+        return (*earlier_of(record, OF_EMISSION), stamp_of(record), searched_ns)
 
     def pause(self, start: int) -> int | None:
         """Up to where to hear the segment that begins at ``start``, if its audio has paused."""

@@ -10,10 +10,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from shm.layout import LINE_BYTES
+from shm.layout import LINE_BYTES, RECORD_STAMP
+from shm.trace import OF_EMISSION
 
 _HEADER: Final = struct.Struct("<QQQQQQQQQQQ")
-assert _HEADER.size <= LINE_BYTES
+assert _HEADER.size <= RECORD_STAMP - 8 * OF_EMISSION
 
 
 class SegmentEnd(enum.IntEnum):

@@ -79,6 +79,10 @@ class EngineView:
     def shutting_down(self) -> bool:
         return self._plane.shutting_down
 
+    @property
+    def failing(self) -> bool:
+        return self._plane.failing
+
     def processes(self, now_ns: int) -> list[ProcessView]:
         """Every process that has ever been; ``now_ns`` is the monotonic clock's.
 

@@ -63,17 +63,36 @@ ADMITTED: Final = Counter("streams_admitted", "Streams that were given a slot")
 REFUSED: Final = Counter(
     "streams_refused",
     "Streams that were refused: every slot in use, no model server connected, a bad parameter, an "
-    "unknown path, or a handshake that is no WebSocket's",
+    "unknown path, a handshake that is no WebSocket's, no API key that is known, a session to "
+    "come back to that is not there, too many streams of one address, as many as the machine "
+    "holds, or an engine that cannot be kept running",
     "reason",
-    ("full", "parameter", "path", "handshake", "no_model_server"),
+    (
+        "full",
+        "parameter",
+        "path",
+        "handshake",
+        "no_model_server",
+        "key",
+        "session",
+        "address",
+        "overload",
+        "failing",
+    ),
+)
+RESUMED: Final = Counter(
+    "streams_resumed", "Streams whose client came back after its connection broke"
+)
+GIVEN_UP: Final = Counter(
+    "streams_given_up", "Streams whose client did not come back in time, or whose slot was needed"
 )
 FINALS: Final = Counter("finals_sent", "Finals sent to clients")
 PARTIALS: Final = Counter("partials_sent", "Partials sent to clients")
 AUDIO_RECEIVED: Final = Counter(
     "audio_received_seconds", "Audio that clients have sent", scale=MICRO
 )
-DECODED_TO_SENT: Final = Histogram(
-    "decoded_to_sent_seconds",
+PUBLISHED_TO_SENT: Final = Histogram(
+    "published_to_sent_seconds",
     "From a hypothesis in the outbox to its message handed to the socket",
     LATENCY_S,
 )
@@ -88,12 +107,30 @@ ARRIVED_TO_STEPPED: Final = Histogram(
     "From the arrival of a full chunk's last audio to its emissions in the ring",
     LATENCY_S,
 )
+RECEIVED_TO_RINGED: Final = Histogram(
+    "received_to_ringed_seconds",
+    "From a full chunk's last bytes off the socket to its samples in the audio ring",
+    LATENCY_S,
+)
+RINGED_TO_STAGED: Final = Histogram(
+    "ringed_to_staged_seconds",
+    "From a full chunk in the audio ring to the begin of its step: the wait for a turn",
+    LATENCY_S,
+)
+STAGED_TO_STEPPED: Final = Histogram(
+    "staged_to_stepped_seconds", "From the begin of a step to its emissions in the ring", LATENCY_S
+)
 AUDIO_STEPPED: Final = Counter(
     "audio_stepped_seconds", "Audio that the model has turned into emissions", scale=MICRO
 )
 
 STEPPED_TO_DECODED: Final = Histogram(
     "stepped_to_decoded_seconds", "From emissions in the ring to the end of their search", LATENCY_S
+)
+DECODED_TO_PUBLISHED: Final = Histogram(
+    "decoded_to_published_seconds",
+    "From the end of a search to its result in the outbox, where the second pass was asked",
+    LATENCY_S,
 )
 DECODE: Final = Histogram(
     "decode_seconds", "Duration of the beam search over one record of emissions", LATENCY_S
@@ -113,12 +150,22 @@ REPLAYS: Final = Counter(
     "link_replays", "Streams that went on elsewhere after their model server was lost"
 )
 
+TRACED: Final = (
+    RECEIVED_TO_RINGED, RINGED_TO_STAGED, STAGED_TO_STEPPED, STEPPED_TO_DECODED,
+    DECODED_TO_PUBLISHED, PUBLISHED_TO_SENT,
+)  # fmt: skip
+"""The stages of a chunk's way through the engine, in their order: see `shm.trace`."""
+
 FIGURES: Final[dict[str, tuple[Figure, ...]]] = {
     "frontend": (
-        ADMITTED, REFUSED, FINALS, PARTIALS, AUDIO_RECEIVED, DECODED_TO_SENT, DONE_TO_FINAL,
+        ADMITTED, REFUSED, RESUMED, GIVEN_UP, FINALS, PARTIALS, AUDIO_RECEIVED, PUBLISHED_TO_SENT,
+        DONE_TO_FINAL,
     ),
-    "worker": (BATCH, STEP, ARRIVED_TO_STEPPED, AUDIO_STEPPED),
-    "decoder": (STEPPED_TO_DECODED, DECODE),
+    "worker": (
+        BATCH, STEP, ARRIVED_TO_STEPPED, RECEIVED_TO_RINGED, RINGED_TO_STAGED, STAGED_TO_STEPPED,
+        AUDIO_STEPPED,
+    ),
+    "decoder": (STEPPED_TO_DECODED, DECODE, DECODED_TO_PUBLISHED),
     "second pass": (SECOND_PASS, SECOND_PASS_QUESTIONS, SECOND_PASS_AUDIO),
     "link": (REPLAYS,),
 }  # fmt: skip

@@ -15,7 +15,8 @@ from shm.audio_ring import Samples, copy_in
 from shm.doorbells import Doorbells
 from shm.outbox import OutboxRecord, read_outbox
 from shm.plane import Plane
-from shm.stamp import stamp_of
+from shm.stamp import earlier_of, stamp_of
+from shm.trace import OF_OUTBOX, Trace
 
 MOST_AHEAD_S: Final = 10
 """Audio that may lie in a slot before the worker has computed it. A client's pings wait behind its
@@ -107,7 +108,7 @@ class FrontendSlot:
         "_worker_line",
         "epoch",
         "slot",
-        "taken_stamp_ns",
+        "taken_times_ns",
     )
 
     def __init__(
@@ -135,8 +136,8 @@ class FrontendSlot:
         self._mark_head = self._base_mark = self._line[layout.SLOT_MARK_HEAD]
         self._marks_answered = self._base_mark
         self._outbox_tail = self._decoder_line[layout.SLOT_OUTBOX_HEAD]
-        self.taken_stamp_ns = 0
-        """When the result that `take` gave last was published."""
+        self.taken_times_ns: tuple[int, ...] = (0,) * (OF_OUTBOX + 1)
+        """Of the result that `take` gave last: its `shm.trace` until it was published."""
         # A claimed slot may still look open if its holder died: close it, then write the base
         # words, then open. Readers trust the base words only between two reads of an odd epoch.
         closed = self._line[layout.SLOT_SESSION]
@@ -224,13 +225,22 @@ class FrontendSlot:
             offset = self._plane.layout.outbox_record(self.slot, self._outbox_tail)
             buffer = self._plane.bytes(offset, layout.OUTBOX_RECORD_BYTES)
             record = read_outbox(buffer, self._outbox_tail)
-            self.taken_stamp_ns = stamp_of(buffer)
+            self.taken_times_ns = (*earlier_of(buffer, OF_OUTBOX), stamp_of(buffer))
             self._outbox_tail += 1
             self._line[layout.SLOT_OUTBOX_TAIL] = self._outbox_tail
             if record.epoch == self.epoch:
                 self._marks_answered = record.resume.mark
                 return record
         return None
+
+    def leave_trace(self, trace: Trace) -> None:
+        """For whoever looks at the plane: the times of the chunk whose result was sent last.
+
+        The last word is 0 while the others change; see `shm.trace.found_in`.
+        """
+        self._line[layout.SLOT_TRACE + layout.TRACE_WORDS - 1] = 0
+        for word, at_ns in enumerate(trace):
+            self._line[layout.SLOT_TRACE + word] = at_ns
 
     def end_session(self) -> None:
         """The last store of a session; the worker lets go of the lane when it sees it."""

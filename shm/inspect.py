@@ -18,6 +18,7 @@ from shm import layout
 from shm.plane import NAME, Plane, PlaneError
 from shm.process_line import ProcessLine, ProcessState
 from shm.session import SessionReader
+from shm.trace import found_in
 
 _PROCESS_ROW: Final = "{:<14} {:>8} {:>10} {:>9} {:>12} {:>12}"
 _SLOT_ROW: Final = "{:>4} {:>12} {:>5} {:>10} {:>10} {:>6} {:>21} {:>13} {:>5}"
@@ -81,6 +82,7 @@ def report(plane: Plane, now_ns: int) -> Iterator[str]:
     yield from _processes(plane, now_ns)
     yield ""
     yield from _slots(plane)
+    yield from _traces(plane)
 
 
 def _geometry(plane: Plane) -> Iterator[str]:
@@ -175,6 +177,15 @@ def _slot(plane: Plane, slot: int) -> str:
         "/".join(map(str, outbox)),
         _marks_pending(plane, slot),
     )
+
+
+def _traces(plane: Plane) -> Iterator[str]:
+    """The way of the chunk that each slot has sent last, where it has sent any."""
+    for slot in range(plane.geometry.slots):
+        trace = found_in(plane.line(plane.layout.frontend_line(slot)))
+        if trace is not None:
+            spans = ", ".join(f"{name} {ms:.1f}" for name, ms in trace.stages_ms().items())
+            yield f"slot {slot}, its last chunk, {trace.total_ms:.1f} ms: {spans}"
 
 
 def _marks_pending(plane: Plane, slot: int) -> int:

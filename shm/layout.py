@@ -17,7 +17,7 @@ LINE_BYTES: Final = 128
 LINE_WORDS: Final = LINE_BYTES // 8
 PAGE_BYTES: Final = 4096
 MAGIC: Final = int.from_bytes(b"RTENGIN1", "little")
-LAYOUT_VERSION: Final = 4
+LAYOUT_VERSION: Final = 5
 
 MAX_SEGMENT_S: Final = 20
 """An utterance is cut here at the latest: what a restart must be able to replay."""
@@ -34,8 +34,11 @@ ANSWER_BYTES: Final = 16_384
 """Room for the hypotheses that a second pass finds in the longest segment."""
 FIGURE_WORDS: Final = 96
 """Counters and buckets of one process; see `shm.figures`."""
+ARRIVAL_BYTES: Final = 16
+"""Two times; see `shm.arrivals`."""
 RECORD_STAMP: Final = LINE_BYTES - 8
-"""Offset, in an emission or outbox record, of the monotonic time in ns when it was published."""
+"""Offset, in an emission or outbox record, of the monotonic time in ns when it was published.
+The times of its chunk are in the words before: see `shm.stamp`."""
 MAX_SLOTS: Final = 4096
 MAX_PROCESSES: Final = 256
 
@@ -102,8 +105,8 @@ class Geometry:
         return power_of_two_at_least(MIN_RING_S * self.sample_rate_hz)
 
     @property
-    def arrival_words(self) -> int:
-        """Arrival times of a slot: at least one for each frame that its audio ring can hold."""
+    def arrivals(self) -> int:
+        """Arrivals of a slot: at least one for each frame that its audio ring can hold."""
         frames = -(-self.ring_samples // self.frame_samples)
         return power_of_two_at_least(max(frames + 1, LINE_WORDS))
 
@@ -117,7 +120,7 @@ class Geometry:
         return LINE_BYTES + _round_up(4 * self.chunk_frames * self.vocabulary_size, LINE_BYTES)
 
 
-# Header words. The supervisor writes them all, before any child starts (but SHUTDOWN).
+# Header words. The supervisor writes them all, before any child starts (but SHUTDOWN and FAILING).
 HEADER_MAGIC: Final = 0
 HEADER_VERSION: Final = 1
 HEADER_SUPERVISOR_PID: Final = 2
@@ -125,7 +128,8 @@ HEADER_SHUTDOWN: Final = 3
 HEADER_GEOMETRY: Final = 4
 GEOMETRY_FIELDS: Final = 9
 HEADER_STARTED_NS: Final = HEADER_GEOMETRY + GEOMETRY_FIELDS
-assert HEADER_STARTED_NS < LINE_WORDS
+HEADER_FAILING: Final = HEADER_STARTED_NS + 1
+assert HEADER_FAILING < LINE_WORDS
 
 # Words of a process line, written by that process.
 PROCESS_PID: Final = 0
@@ -134,6 +138,7 @@ PROCESS_STATE: Final = 2
 PROCESS_HEARTBEAT_NS: Final = 3
 PROCESS_ROUNDS: Final = 4
 PROCESS_DEVICE: Final = 5  # of a worker or second pass: 0 for the CPU, N + 1 for cuda:N
+PROCESS_STREAMS: Final = 6  # that a worker could step in real time, by its own clock at its start
 
 # Further words of the link's process line.
 LINK_SERVERS: Final = 8  # model servers that it is connected to
@@ -155,6 +160,9 @@ SLOT_PARTIALS: Final = 8  # how often its client wants partials, one of these:
 PARTIALS_OF_ENGINE: Final = 0  # as the engine is set
 PARTIALS_RARE: Final = 1  # seldom and accurate
 PARTIALS_QUICK: Final = 2  # with every chunk
+SLOT_TRACE: Final = 9  # from here on, the times of the chunk whose result was sent last
+TRACE_WORDS: Final = 7
+assert SLOT_TRACE + TRACE_WORDS <= LINE_WORDS
 
 # Words of a slot's worker line.
 SLOT_EMISSION_HEAD: Final = 0  # emission records written
@@ -205,7 +213,7 @@ class Layout:
         self.marks = self.slots + geometry.slots * LINES_PER_SLOT * LINE_BYTES
         self.arrivals = _round_up(self.marks + geometry.slots * MARK_RECORDS * 8, LINE_BYTES)
         self.audio = _round_up(
-            self.arrivals + geometry.slots * geometry.arrival_words * 8, PAGE_BYTES
+            self.arrivals + geometry.slots * geometry.arrivals * ARRIVAL_BYTES, PAGE_BYTES
         )
         self.emissions = self.audio + geometry.slots * self.audio_bytes
         self.outboxes = self.emissions + geometry.slots * self.emission_bytes
@@ -266,7 +274,7 @@ class Layout:
         return self.marks + slot * MARK_RECORDS * 8
 
     def arrival_ring(self, slot: int) -> int:
-        return self.arrivals + slot * self.geometry.arrival_words * 8
+        return self.arrivals + slot * self.geometry.arrivals * ARRIVAL_BYTES
 
     def audio_ring(self, slot: int) -> int:
         return self.audio + slot * self.audio_bytes

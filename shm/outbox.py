@@ -10,12 +10,13 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
-from shm.layout import LINE_BYTES, OUTBOX_RECORD_BYTES
+from shm.layout import LINE_BYTES, OUTBOX_RECORD_BYTES, RECORD_STAMP
 from shm.records import Hypothesis, Word
+from shm.trace import OF_OUTBOX
 
 _HEADER: Final = struct.Struct("<QQQQQQQQQf")
 _WORD: Final = struct.Struct("<QQfHH")
-assert _HEADER.size <= LINE_BYTES
+assert _HEADER.size <= RECORD_STAMP - 8 * OF_OUTBOX
 _FINAL, _REQUESTED = 1, 2
 
 

@@ -96,6 +96,15 @@ class Plane:
     def shutting_down(self) -> bool:
         return self.header[layout.HEADER_SHUTDOWN] != 0
 
+    @property
+    def failing(self) -> bool:
+        """Whether a process of the engine ends again and again, so that clients wait in vain."""
+        return self.header[layout.HEADER_FAILING] != 0
+
+    def set_failing(self, failing: bool) -> None:
+        """For the supervisor."""
+        self.header[layout.HEADER_FAILING] = failing
+
     def close(self) -> None:
         """Closes the descriptor. The mapping goes when the last view of it does."""
         os.close(self.fd)

@@ -53,6 +53,15 @@ class ProcessLine:
         """A worker says which device it chose; None is the CPU."""
         self._words[layout.PROCESS_DEVICE] = 0 if cuda_index is None else cuda_index + 1
 
+    def could_step(self, streams: int) -> None:
+        """A worker says how many streams its model alone could keep up with, as it measured."""
+        self._words[layout.PROCESS_STREAMS] = streams
+
+    @property
+    def streams(self) -> int:
+        """See `could_step`; 0 before it."""
+        return self._words[layout.PROCESS_STREAMS]
+
     @property
     def device(self) -> str:
         """``cpu`` or ``cuda:N``."""

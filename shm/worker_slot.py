@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
 from shm import layout
 from shm.audio_ring import Samples, copy_out
 from shm.doorbells import Doorbells
@@ -10,6 +13,10 @@ from shm.outbox import ResumePoint
 from shm.plane import Plane
 from shm.session import Session, SessionReader
 from shm.stamp import stamp
+from shm.trace import OF_EMISSION
+
+NO_TIMES: Final = (0,) * OF_EMISSION
+"""Of a chunk whose times nobody took, or that waited for its client."""
 
 
 class WorkerSlot:
@@ -100,14 +107,17 @@ class WorkerSlot:
         """The audio before ``sample`` has been computed; `publish` says so of its emission's."""
         self._line[layout.SLOT_POSITION_SAMPLES] = sample
 
-    def publish(self, emission: Emission) -> None:
-        """Payload first, head last, then the decoder's bell."""
+    def publish(self, emission: Emission, times: Sequence[int] = NO_TIMES) -> None:
+        """Payload first, head last, then the decoder's bell.
+
+        ``times`` are the first of its chunk's `shm.trace`.
+        """
         assert self.has_room, "emissions are never overwritten"
         offset = self._plane.layout.emission_record(self.slot, self._emission_head)
         size = self._plane.geometry.emission_record_bytes
         record = self._plane.bytes(offset, size)
         write_emission(record, self._emission_head, emission)
-        stamp(record)
+        stamp(record, times)
         self.stands_at(emission.covered_sample)
         self._emission_head += 1
         self._line[layout.SLOT_EMISSION_HEAD] = self._emission_head

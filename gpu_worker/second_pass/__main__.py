@@ -45,13 +45,15 @@ def main(child: Child) -> None:
     child.stop_on_sigterm()
     settings = SecondPassSettings(**child.settings)
     line = ProcessLine(child.plane, child.plane.layout.second_pass_process(child.index))
-    line.announce(child.generation)
+    child.announce(line)
     kind = kind_of(Path(settings.model))
     device = kind.device(settings.device, child.index)
-    line.runs_on(None if device == CPU else int(device.partition(":")[2]))
     if device == CPU:
         os.nice(NICENESS)
     model = kind.load(Path(settings.model), device)
+    if not child.take_turn(line):
+        return
+    line.runs_on(None if device == CPU else int(device.partition(":")[2]))
     geometry = child.plane.geometry
     mine = range(child.index, geometry.slots, geometry.second_passes)
     slots = [SecondPassSlot(child.plane, child.bells, slot) for slot in mine]

@@ -44,7 +44,7 @@ class TokenDecoder(Protocol[S]):
         ...
 
     def __call__(self, tokens: torch.Tensor, state: S) -> torch.Tensor:
-        """The newest token of each row, (rows,), to logits of the next, (rows, vocabulary)."""
+        """The newest token of each row, (rows,), to log-probabilities of the next, (rows, all)."""
         ...
 
 
@@ -115,7 +115,7 @@ def search(
         rows = [row for beam in beams for row in beam.rows]
         tokens = torch.tensor([row.token for row in rows], device=device)
         scores = torch.tensor([row.score for row in rows], device=device)
-        log_probs = torch.log_softmax(decoder(tokens, state), -1)
+        log_probs = decoder(tokens, state)
         vocabulary = log_probs.shape[-1]
         totals = (log_probs + scores[:, None]).view(len(beams), -1)
         best, places = largest(totals, 2 * width)

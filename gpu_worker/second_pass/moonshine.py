@@ -21,7 +21,8 @@ from safetensors.torch import load_file
 from gpu_worker.acoustic import int8
 from gpu_worker.acoustic.moonshine_encoder import LEAST_SAMPLES
 from gpu_worker.second_pass import SecondPassError
-from gpu_worker.second_pass.attention_search import Tokens, search
+from gpu_worker.second_pass.attention_search import TokenDecoder, Tokens, search
+from gpu_worker.second_pass.compiled_decoder import CompiledDecoder
 from gpu_worker.second_pass.hearing import (
     BEAM_SIZE,
     MIN_TOKENS,
@@ -71,9 +72,12 @@ class Moonshine:
         network = load_network(directory / "model.safetensors", self._shape)
         unspoken = unspoken_tokens(self._tokenizer, self._shape.vocabulary)
         network.decoder.forbid([token for token in unspoken if token != self._shape.end])
+        network.to(self._device).eval()
+        self._encoder = network.encoder
+        self._decoder: TokenDecoder[Any] = network.decoder
         if self._device.type == "cpu" and int8.is_supported():
+            self._decoder = CompiledDecoder(network.decoder, self._shape)
             int8.round_layers(network)
-        self._network = network.to(self._device).eval()
         self.hear([np.zeros(SAMPLE_RATE_HZ, np.int16)])
 
     def hear(
@@ -110,10 +114,10 @@ class Moonshine:
         frames = []
         for pcm in utterances:
             while_waiting()
-            frames.append(self._network.encoder(self._samples(pcm)))
+            frames.append(self._encoder(self._samples(pcm)))
         seconds = [len(pcm) // SAMPLE_RATE_HZ for pcm in utterances]
         return search(
-            self._network.decoder,
+            self._decoder,
             frames,
             width=BEAM_SIZE if thorough else 1,
             max_tokens=[
@@ -149,13 +153,14 @@ def load_shape(path: Path) -> MoonshineShape:
     config = {**config, **(config.get("rope_parameters") or {})}
     try:
         heads = config["encoder_num_attention_heads"]
+        head = config["hidden_size"] // heads
         return MoonshineShape(
             width=config["hidden_size"],
             hidden=config["intermediate_size"],
             encoder_layers=config["encoder_num_hidden_layers"],
             decoder_layers=config["decoder_num_hidden_layers"],
             heads=heads,
-            rotated=int(config["hidden_size"] // heads * config["partial_rotary_factor"]),
+            rotated=_rotated(int(head * config["partial_rotary_factor"]), path),
             rotation_base=config["rope_theta"],
             max_tokens=config["max_position_embeddings"],
             vocabulary=config["vocab_size"],
@@ -164,6 +169,15 @@ def load_shape(path: Path) -> MoonshineShape:
         )
     except KeyError as error:
         raise SecondPassError(f"{path} has no {error}: take the model's own") from error
+
+
+def _rotated(numbers: int, path: Path) -> int:
+    if numbers % 2:
+        raise SecondPassError(
+            f"{path} has a partial_rotary_factor that turns {numbers} numbers of each head: "
+            "they turn in pairs, so it must be an even number"
+        )
+    return numbers
 
 
 def load_network(path: Path, shape: MoonshineShape) -> MoonshineNetwork:

@@ -147,14 +147,14 @@ class Decoder(nn.Module):
         return DecoderState(keys, values, is_heard, len(utterances) * width)
 
     def forward(self, tokens: torch.Tensor, state: DecoderState) -> torch.Tensor:
-        """The next token of each row, (rows,) int64, to logits of the one after, (rows, all)."""
+        """The newest token of each row, (rows,), to log-probabilities of the next, (rows, all)."""
         x = self.embed_tokens(tokens)[:, None]
         angles = self.rotation.angles(state.length, state.length + 1)
         for number, layer in enumerate(self.layers):
             x = layer(x, number, state, self.rotation, angles)
         state.length += 1
         logits: torch.Tensor = self.output(self.norm(x)[:, 0])
-        return logits
+        return logits.log_softmax(-1)
 
 
 class MoonshineNetwork(nn.Module):

@@ -12,21 +12,22 @@ from typing import Final
 from shm.decoder_slot import DecoderSlot
 from shm.heard import Heard, Purpose
 
-GIVEN_UP_AFTER_DEATHS: Final = 2
-"""A second pass that died this often over one question gets no third chance: the first pass's text
-is final then. Late and less accurate is better than never."""
+GIVEN_UP_AFTER_SUCCESSORS: Final = 3
+"""When so many second passes have begun while a question was open, at least two have died over it:
+the first may follow one that was dead before. The first pass's text is final then: late and less
+accurate is better than never."""
 
 
 class Questions:
     """The newest question of a slot. There is never more than one."""
 
-    __slots__ = ("_ahead", "_deaths_before", "_is_asked", "_number", "_outlasted", "_words")
+    __slots__ = ("_ahead", "_generation_before", "_is_asked", "_number", "_outlasted", "_words")
 
     def __init__(self, words: DecoderSlot) -> None:
         self._words = words
         self._number = 0
         self._is_asked = False
-        self._deaths_before = 0
+        self._generation_before = 0
         self._ahead: tuple[int, int] | None = None
         self._outlasted: tuple[int, int] | None = None
 
@@ -36,7 +37,7 @@ class Questions:
             self._words.hurry()
         else:
             self._number = self._words.ask(start, stop, purpose)
-            self._deaths_before = self._words.second_pass_generation
+            self._generation_before = self._words.second_pass_generation
             self._is_asked = True
         self._ahead = None
 
@@ -63,14 +64,14 @@ class Questions:
     @property
     def is_hopeless(self) -> bool:
         """Whether too many second passes have died since it was asked."""
-        deaths = self._words.second_pass_generation - self._deaths_before
-        return deaths >= GIVEN_UP_AFTER_DEATHS
+        successors = self._words.second_pass_generation - self._generation_before
+        return successors >= GIVEN_UP_AFTER_SUCCESSORS
 
     def withdraw(self) -> None:
         """Nobody waits for the answer any more. What was asked ahead is not asked ahead again."""
         if self._is_asked:
             self._number = self._words.withdraw()
-            self._deaths_before = self._words.second_pass_generation
+            self._generation_before = self._words.second_pass_generation
             self._is_asked = False
 
     def forget(self) -> None:

@@ -27,6 +27,7 @@ function settings() {
     rate: Number(byId("rate").value),
     digits: byId("digits").checked,
     pace: byId("pace").value,
+    key: byId("key").value.trim(),
   };
 }
 
@@ -105,9 +106,16 @@ function connect(started, onReady) {
   started.recogniser = new Recogniser(started.settings, {
     ready: onReady,
     hypothesis: (message) => showHypothesis(started, message),
+    waiting: (isWaiting) => showWaiting(started, isWaiting),
     notice,
     closed: (how) => ended(started, how),
   });
+}
+
+function showWaiting(started, isWaiting) {
+  if (isWaiting) say("busy", "Connecting again");
+  else if (started.recogniser.stoppedAt) say("busy", "Finishing");
+  else say("live", started.kind === "microphone" ? "Listening" : "Playing");
 }
 
 function stopper(started) {
@@ -198,7 +206,7 @@ function showControls() {
   byId("microphone-label").textContent = !stream ? "Start microphone" : isSpeaking ? "Stop" : "Stop file";
   byId("open-file").disabled = stream !== null;
   byId("settings-fields").disabled = stream !== null;
-  byId("url").textContent = address(stream?.settings ?? settings());
+  byId("url").textContent = address({ ...(stream?.settings ?? settings()), key: "" });
   const isEmpty = transcript.utterances.length === 0;
   for (const id of ["copy", "save-text", "save-json", "save-srt"]) byId(id).disabled = isEmpty;
   byId("clear").disabled = isEmpty || stream !== null;
@@ -212,6 +220,24 @@ function say(state, text) {
 function notice(text) {
   byId("notice").hidden = text === "";
   byId("notice-text").textContent = text;
+}
+
+// -- what this tab remembers, and no longer than it is open: browsers may forbid even that
+
+function remembered(name) {
+  try {
+    return sessionStorage.getItem(name) ?? "";
+  } catch {
+    return "";
+  }
+}
+
+function remember(name, value) {
+  try {
+    sessionStorage.setItem(name, value);
+  } catch {
+    // then it is typed again after the next reload
+  }
 }
 
 // -- taking it along
@@ -275,6 +301,8 @@ byId("save-srt").addEventListener("click", () => (
 byId("clear").addEventListener("click", clear);
 byId("notice-close").addEventListener("click", () => notice(""));
 byId("settings").addEventListener("input", showControls);
+byId("key").value = remembered("key");
+byId("key").addEventListener("change", () => remember("key", byId("key").value.trim()));
 byId("settings").addEventListener("submit", (event) => event.preventDefault());
 
 const stage = byId("transcript");

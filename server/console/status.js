@@ -4,12 +4,14 @@ import { latency, percent } from "./format.js";
 
 const EVERY_MS = 2000;
 const STAGES = [
-  ["arrived_to_stepped", "Audio arrived, to model step"],
-  ["stepped_to_decoded", "Model step, to words"],
-  ["decoded_to_sent", "Words, to the client"],
+  ["received_to_ringed", "Off the socket, into the ring"],
+  ["ringed_to_staged", "In the ring, waiting for a turn"],
+  ["staged_to_stepped", "In a step of the model"],
+  ["stepped_to_decoded", "Beam search, wait included"],
+  ["decoded_to_published", "Held for the second pass"],
+  ["published_to_sent", "Result, to the client"],
   ["done_to_final", "Client says done, to its final"],
   ["second_pass", "Second pass hears an utterance"],
-  ["step", "One step of the model"],
 ];
 const byId = (id) => document.getElementById(id);
 const whole = (number) => Math.round(number).toLocaleString("en");
@@ -25,7 +27,7 @@ async function refresh() {
   show(status);
 }
 
-function show({ ready, not_ready: reasons, slots, totals, stages, processes, load, uptime_s: age }) {
+function show({ ready, not_ready: reasons, slots, totals, stages, slowest_stage: slowest, processes, load, uptime_s: age }) {
   verdict(ready ? "ready" : "not", ready ? "Ready" : "Not ready", reasons.join("; "));
   byId("since").textContent = `Up for ${ageText(age)}`;
 
@@ -55,6 +57,8 @@ function show({ ready, not_ready: reasons, slots, totals, stages, processes, loa
     ["Restarts", whole(totals.restarts)],
   ]);
 
+  byId("slowest").textContent = slowest === null
+    ? "" : `Slowest: ${new Map(STAGES).get(slowest.name).toLowerCase()}, ${seconds(slowest.mean_s)} at the mean`;
   fill("latency", STAGES.filter(([name]) => stages[name]).map(([name, label]) => {
     const { count, p50_s: half, p95_s: most, p99_s: nearly } = stages[name];
     return [label, seconds(half), seconds(most), seconds(nearly), whole(count)];

@@ -79,7 +79,7 @@ class HostedStream:
         if record.hypothesis.words:  # one without may be for nobody: only the session knows
             self._finals += record.hypothesis.is_final
             self._partials += not record.hypothesis.is_final
-            self.slot.sent(self._finals, self._partials)
+        self.slot.sent(self._finals, self._partials)
         return self._result(record)
 
     def _result(self, record: OutboxRecord) -> Result:

@@ -17,13 +17,16 @@ import signal
 import socket
 import ssl
 import time
-from pathlib import Path
+from collections.abc import Callable
 from typing import Final
 
 import uvloop
 
 from server.admission import Admission, FrontendFigures, MeasuredSlot, NoSlotError
-from server.connection import HANDSHAKE_TIMEOUT_S, Connection
+from server.api_keys import ApiKeys
+from server.connection import Connection
+from server.doorway import Doorway
+from server.frontend_settings import EVERYBODY
 from server.operator_pages import OperatorPages
 from server.site import Site
 from server.tiers.channel import Channel, ChannelError
@@ -33,8 +36,9 @@ from server.tiers.greeting import ServerGreeting, offer
 from server.tiers.hosting import Hosting
 from server.tiers.keys import KeyFileError, load_key
 from server.tiers.settings import ListenerSettings
-from server.tls import TlsError, server_context
+from server.tls import Certificate, TlsError
 from shm.child import Child, run_child
+from shm.figures import Counter
 from shm.frontend_slot import SlotPool
 from shm.process_line import ProcessLine
 
@@ -84,7 +88,7 @@ class Listener:
                 self._guest,
                 sock=listening,
                 ssl=tls,
-                ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S if tls else None,
+                ssl_handshake_timeout=EVERYBODY.handshake_timeout_s if tls else None,
             )
         ]
         if operators is not None:
@@ -140,9 +144,8 @@ class Listener:
         return guest.connection
 
     def _page(self) -> Connection:
-        return Connection(
-            Nobody(), self._geometry.sample_rate_hz, self._pages, self._loop, lambda _: None
-        )
+        nobody = Doorway(Nobody(), self._geometry.sample_rate_hz, ApiKeys())
+        return Connection(nobody, self._pages, self._loop, lambda _: None)
 
     async def _drain(self) -> None:
         for guest in list(self._guests):
@@ -217,15 +220,31 @@ class Guest:
 class Nobody:
     """Lets nobody in: the pages for operators are no place for streams."""
 
-    def claim(self) -> MeasuredSlot:
+    def claim(self, *, make_room: Callable[[], bool]) -> MeasuredSlot:  # noqa: ARG002
         """Raises `NoSlotError`."""
         raise NoSlotError("This is a model server: connect to a WebSocket server.")
 
     def refuse(self, reason: str) -> None:
         """Counts nothing."""
 
+    def count(self, counter: Counter) -> None:
+        """Counts nothing."""
+
     def release(self, slot: MeasuredSlot) -> None:
         """Is never called."""
+
+    def look_at_the_clock(self) -> None:
+        """Nobody is there who could fall behind."""
+
+
+def read_again(certificate: Certificate) -> None:
+    """The certificate as its files are now; what it was, if they cannot be used."""
+    try:
+        certificate.read_again()
+    except TlsError as error:
+        log.error("the certificate stays as it was: %s", error)
+    else:
+        log.warning("the certificate was read again")
 
 
 def main(child: Child) -> None:
@@ -233,16 +252,15 @@ def main(child: Child) -> None:
     settings = ListenerSettings(**child.settings)
     line = ProcessLine(child.plane, child.plane.layout.frontend_process(child.index))
     line.announce(child.generation)
-    tls = None
-    if settings.ssl_cert is not None and settings.ssl_key is not None:
-        tls = server_context(Path(settings.ssl_cert), Path(settings.ssl_key))
+    certificate = Certificate(settings.ssl_cert, settings.ssl_key)
     listening = socket.socket(fileno=settings.listen_fd)
     operators = None
     if settings.operator_fd is not None:
         operators = socket.socket(fileno=settings.operator_fd)
 
     async def serve() -> None:
-        await Listener(child, settings, line).serve(listening, tls, operators)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, read_again, certificate)
+        await Listener(child, settings, line).serve(listening, certificate.context, operators)
 
     uvloop.run(serve())
 

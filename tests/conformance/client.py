@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import queue
+import select
 import socket
 import ssl
 import struct
@@ -192,6 +193,10 @@ class RawClient:
     def send(self, data: bytes) -> None:
         """Bytes as they are."""
         self._socket.sendall(data)
+
+    def has_come(self, within_s: float) -> bool:
+        """Whether anything has come that was not read yet."""
+        return bool(select.select([self._socket], [], [], within_s)[0])
 
     def messages(self) -> Iterator[Message]:
         """Every text message until the server's close or the end of the connection."""

@@ -17,13 +17,16 @@ HYPOTHESIS_TYPES: Final = {
 }
 WORD_TYPES: Final = {"text": str, "confidence": float, "start": int, "end": int, "intermed": bool}
 STATUS_TYPES: Final = {"status": str, "info": str, "msgId": str}
+SESSION_TYPES: Final = {"session": str, "audioBytes": int, "dones": int}
+"""What `ready` says besides, to a client that asked for a session to come back to."""
 
 
 def check_message(message: Message, sent_ms: float) -> None:
     """Fails unless the message is a status or a hypothesis about the ``sent_ms`` sent so far."""
     assert uuid.UUID(message["msgId"]).version == 4
     if "status" in message:
-        _check_types(message, STATUS_TYPES)
+        comes_back = SESSION_TYPES if "session" in message else {}
+        _check_types(message, STATUS_TYPES | comes_back)
     else:
         check_hypothesis(message, sent_ms)
 

@@ -18,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
+from server.api_keys import KEYS_VARIABLE
+from server.clients_config import CLIENT_SETTINGS
 from server.config import ENGINE_SETTINGS, SERVE_SETTINGS
 from server.tiers.config import LINK_SETTINGS
 from server.tiers.keys import KEY_VARIABLE
@@ -32,9 +34,10 @@ _LASTING: Final = ("serve", "model-server")
 _BELOW_THE_KERNELS_OWN_PORTS: Final = range(20_000, 32_000)
 _VARIABLES: Final = {
     KEY_VARIABLE,
+    KEYS_VARIABLE,
     *(
         setting.variable
-        for setting in (*ENGINE_SETTINGS, *SERVE_SETTINGS, *LINK_SETTINGS)
+        for setting in (*ENGINE_SETTINGS, *SERVE_SETTINGS, *CLIENT_SETTINGS, *LINK_SETTINGS)
         if setting.variable
     ),
 }

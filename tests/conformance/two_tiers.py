@@ -15,12 +15,15 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Final
 
+from server.api_keys import KEYS_VARIABLE
+from server.clients_config import CLIENT_SETTINGS
 from tests.conformance.server_process import HOST, ServerProcess
 from tests.conformance.waiting import PATIENCE_S, wait_until
 
 KEY: Final = {"MODELSERVER_KEY": secrets.token_hex(16)}
 _WEBSOCKET_VARIABLES: Final = (
     "INTERMED_PARTIALS", "WEBSOCKET_SERVER_LOGLEVEL", "SSL_CERT_PATH", "SSL_CERT_KEY",
+    KEYS_VARIABLE, *(setting.variable for setting in CLIENT_SETTINGS),
 )  # fmt: skip
 _WEBSOCKET_FLAGS: Final = ("--intermed-partials",)
 

@@ -13,15 +13,20 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
 from realtime_client.messages import Word
 from realtime_client.subtitles import to_srt
+from server.api_keys import KEYS_VARIABLE
 from tests.conformance.client import Client
 from tests.conformance.conftest import echo_flags
 from tests.conformance.server_process import HOST, ROOT, ServerProcess, free_port
+from tests.conformance.spelling import RATE_HZ, numbered_words, silence, spell
 from tests.conformance.test_pages import pid_of
 from tests.conformance.waiting import wait_until
+from tests.console.breaking_line import BreakingLine
 from tests.console.browser import Browser
 from tests.console.conftest import OpenBrowser, speech_file, transcript_of
 
@@ -312,3 +317,58 @@ def test_a_page_that_is_for_operators_alone_is_not_offered(
     with ServerProcess(*echo_flags(), "--operator-address", f"{HOST}:{free_port()}") as server:
         browser.open(address_of(server))
         browser.until("document.querySelector('#status-link').hidden")
+
+
+def test_a_server_that_needs_a_key_says_so_and_takes_it(
+    open_browser: OpenBrowser, tmp_path: Path
+) -> None:
+    browser = open_browser()
+    key = "a-key-of-the-server"
+    with ServerProcess(*echo_flags(), environment={KEYS_VARIABLE: key}) as server:
+        browser.open(address_of(server))
+        for typed, said in (("", "needs an API key"), ("some-other-key", "may be wrong")):
+            type_key(browser, typed)
+            browser.click("#microphone")
+            browser.until("!document.querySelector('#notice').hidden")
+            assert said in browser.text("#notice-text")
+            browser.click("#notice-close")
+        type_key(browser, key)
+        browser.click("#microphone")
+        browser.until(f"{STATE} === 'live'")
+        assert key not in browser.text("#url")
+        browser.open(address_of(server))
+        assert browser.run("document.querySelector('#key').value") == key
+        assert not any("Content Security" in complaint for complaint in browser.complaints())
+
+
+def type_key(browser: Browser, key: str) -> None:
+    browser.run(
+        f"document.querySelector('#key').value = '{key}';"
+        "document.querySelector('#key').dispatchEvent(new Event('change'))"
+    )
+
+
+def spelled_file(folder: Path, text: str) -> Path:
+    path = folder / "spelled.wav"
+    soundfile.write(path, np.concatenate([spell(text), silence(0.5)]), RATE_HZ, subtype="PCM_16")
+    return path
+
+
+@pytest.mark.parametrize("when", ["while words are sent", "while the last final is awaited"])
+def test_a_stream_goes_on_when_the_line_was_broken(
+    open_browser: OpenBrowser, tmp_path: Path, when: str
+) -> None:
+    browser = open_browser()
+    words = numbered_words(0, 24)  # 5 s
+    with ServerProcess(*echo_flags()) as server, BreakingLine(server.port) as line:
+        browser.open(line.url.replace("ws", "http", 1) + "/")
+        browser.run("document.querySelector('#pace').value = 'spoken'")
+        browser.choose_file("#file", spelled_file(tmp_path, words))
+        sent = "document.querySelector('#figure-audio').textContent"
+        browser.until(f"{sent} >= '0:0{2 if when == 'while words are sent' else 5}'")
+        line.break_()
+        browser.until("document.querySelector('#state').textContent === 'Connecting again'")
+        line.mend()
+        browser.until(f"{STATE} === 'done'")
+        assert words_shown(browser) == words.split()
+        assert browser.run("document.querySelector('#notice').hidden")

@@ -16,6 +16,7 @@ from types import TracebackType
 import pytest
 
 from realtime_client import Backoff, ConnectionLost, Hypothesis, Recogniser, Refused, transcribe
+from tests.conformance.client import Client, RawClient, query
 from tests.conformance.conftest import FEW_SLOTS, echo_flags
 from tests.conformance.server_process import HOST, ServerProcess, free_port
 from tests.conformance.spelling import ENDPOINT_S, RATE_HZ, numbered_words, silence, spell
@@ -104,6 +105,24 @@ def test_streams_are_spread(balancer: Balancer) -> None:
             assert [balancer.streams(name) for name in ("ws1", "ws2")] == [1, 1]
 
     asyncio.run(test())
+
+
+@pytest.mark.server
+def test_clients_come_back_to_the_server_that_has_their_session(balancer: Balancer) -> None:
+    """Also those that it would now send to another one."""
+    asked = f"{query()}&session=new"
+    lines = [RawClient(balancer.url, asked) for _ in range(CLIENTS)]
+    tokens = []
+    for line in lines:
+        line.send(line.handshake)
+        tokens.append(next(line.messages())["session"])
+    assert [balancer.streams(name) for name in ("ws1", "ws2")] == [CLIENTS // 2] * 2
+    for line, token in zip(reversed(lines), reversed(tokens), strict=True):
+        line.vanish()
+        with Client(balancer.url, f"{query()}&session={token}") as back:
+            back.send_audio(spell("back again"))
+            assert back.done()["text"] == "back again"
+            assert back.ready["session"] == token
 
 
 @pytest.mark.server

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from bench import metrics_page
-from server.connection import RETRY_AFTER_S
+from server.doorway import RETRY_AFTER_S
 from server.health import RECENT_MS
 from server.operator_pages import CACHE_S, OperatorPages
 from server.site import console_pages

@@ -12,6 +12,7 @@ from typing import Final
 import pytest
 import yaml
 
+from server.api_keys import KEYS_VARIABLE
 from server.metrics import PREFIX
 from server.tiers.keys import KEY_VARIABLE
 from tests.conformance.server_process import ROOT
@@ -23,8 +24,8 @@ LINKED: Final = (*PAGES, "CLIENTS.md", "SETTINGS.md")
 COMMANDS: Final = [
     command for name in PAGES for block in blocks(name, "sh") for command in commands(block.text)
 ]
-OTHER_VARIABLES: Final = {"TLS_CERTIFICATE", KEY_VARIABLE}
-"""Of deploy/haproxy/haproxy.cfg, and of the link between two tiers."""
+OTHER_VARIABLES: Final = {"TLS_CERTIFICATE", KEY_VARIABLE, KEYS_VARIABLE}
+"""Of deploy/haproxy/haproxy.cfg, of the link between two tiers, and keys of clients."""
 KNOWN_LANGUAGES: Final = {"sh", "ini", "caddy", "yaml", "text"}
 
 

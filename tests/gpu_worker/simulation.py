@@ -4,6 +4,7 @@ Each has a mapping of the plane that tells of every access to a word. There, and
 seed may let another one run or end the one at work; a successor is then made from what the plane
 holds, as the supervisor would. How often each happens is drawn per seed (swarm scheduling): evenly
 random schedules hardly ever let one process fall far behind another, which is where the bugs are.
+Some seeds bear a grudge besides: one process dies ahead of one particular store, again and again.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ from gpu_worker.endpointing import EndpointRules
 from gpu_worker.partials import PARTIAL_MS, PartialSchedule
 from gpu_worker.slot_decoder import SlotDecoder
 from gpu_worker.worker import Worker
+from shm import layout
 from shm.decoder_slot import DecoderSlot
 from shm.doorbells import Doorbells
 from shm.frontend_slot import FrontendSlot, SlotPool
-from shm.outbox import OutboxRecord
+from shm.outbox import OutboxRecord, read_outbox
 from shm.plane import Plane
 from shm.records import Hypothesis
 from shm.worker_slot import WorkerSlot
@@ -35,6 +37,10 @@ SLOTS: Final = 2
 MAX_DEPTH: Final = 2
 RANDOM_STEPS: Final = 2_000
 STEPS_PER_DRAW: Final = 250
+GRUDGES: Final = 0.5
+"""Share of the seeds that bear one."""
+GRUDGE: Final = 0.9
+"""How likely it is that the process dies there. Were it certain, no successor could repair."""
 IDLE_ROUNDS: Final = 3
 """Rounds in which nobody does anything, in the calm at the end, that mean a deadlock."""
 
@@ -149,14 +155,18 @@ class Simulation:
         self.complete: list[Client] = []
         self.cut_off: list[Client] = []
         self._at_work: list[int] = []
+        self._stores: dict[tuple[int, int], None] = {}  # an actor and a word each, as seen so far
+        self._grudge: tuple[int, int] | None = None
+        self._watched: list[WatchedPlane] = []
         geometry = geometry_of(TINY, slots=SLOTS)
         self._plane = Plane.create(geometry)
         self._bells = Doorbells.create(geometry)
         self._planes: list[Plane] = [self._plane] * 3
         if self._is_disturbed:
-            self._planes = [
+            self._watched = [
                 WatchedPlane(self._plane, partial(self._at_access, actor)) for actor in range(3)
             ]
+            self._planes = [*self._watched]
         self._parts = [self._serve, self._compute, self._decode]
         self._starts = [self._start_frontend, self._start_worker, self._start_decoder]
         for start in self._starts:
@@ -171,7 +181,7 @@ class Simulation:
         try:
             if self._is_disturbed:
                 self._chaos()
-            self._odds = CALM
+            self._odds, self._grudge = CALM, None
             idle = 0
             while self._waiting or self._clients:
                 worked = [self._step(actor) for actor in range(3)]
@@ -182,11 +192,14 @@ class Simulation:
             self._bells.close()
 
     def _chaos(self) -> None:
+        bears_grudge = self._rng.random() < GRUDGES
         for step in range(RANDOM_STEPS):
             if not (self._waiting or self._clients):
                 return
             if step % STEPS_PER_DRAW == 0:
                 self._odds = Odds.of(self._rng)
+                if bears_grudge and self._grudge is None and self._stores:
+                    self._grudge = self._rng.choice(list(self._stores))
             self._step(self._rng.choices(range(3), self._odds.weights)[0])
 
     def _step(self, actor: int) -> bool:
@@ -208,8 +221,13 @@ class Simulation:
                 continue
             return
 
-    def _at_access(self, actor: int, _access: str) -> None:
+    def _at_access(self, actor: int, access: str) -> None:
         """Ahead of a load or store of ``actor``: it may die there, or another may run."""
+        if access == "store":
+            store = actor, self._watched[actor].word
+            self._stores[store] = None
+            if store == self._grudge and self._rng.random() < GRUDGE:
+                raise CrashError
         chance = self._rng.random()
         if chance < self._odds.crash[actor]:
             raise CrashError
@@ -237,6 +255,23 @@ class Simulation:
             )
             for slot in range(SLOTS)
         ]
+        for slot in range(SLOTS):
+            self._check_commits(slot)
+
+    def _check_commits(self, slot: int) -> None:
+        """What the newest final has settled is free once a decoder has started (rule R2).
+
+        A loss of room for a while changes no final, and five finals in a row must suffer it before
+        anyone is stuck: so it is looked at here.
+        """
+        line = self._plane.line(self._plane.layout.decoder_line(slot))
+        head = line[layout.SLOT_OUTBOX_HEAD]
+        if head > 0:
+            offset = self._plane.layout.outbox_record(slot, head - 1)
+            record = self._plane.bytes(offset, layout.OUTBOX_RECORD_BYTES)
+            resume = read_outbox(record, head - 1).resume
+            assert line[layout.SLOT_AUDIO_COMMIT] >= resume.sample, "settled audio is not free"
+            assert line[layout.SLOT_MARK_COMMIT] >= resume.mark, "a settled mark is not free"
 
     def _compute(self) -> bool:
         return self._worker.round()

@@ -69,28 +69,43 @@ def test_a_full_chunk_is_timed_from_the_arrival_of_its_last_audio(
 ) -> None:
     counted, arrivals = WorkerFigures(plane, 0), Arrivals(plane, 2)
     arrivals.begin(0, clock.now_ns - 3_000_000_000)
-    arrivals.note(0, 30, clock.now_ns - 2_000_000_000)
-    arrivals.note(30, 60, clock.now_ns - 1_000_000_000)
-    counted.published(2, plan(40, SMALL.chunk_frames), SMALL.chunk_frames)
+    arrivals.note(0, 30, clock.now_ns - 2_000_000_000, clock.now_ns)
+    received_ns = clock.now_ns - 1_000_000_000
+    arrivals.note(30, 60, received_ns, received_ns + 1_000_000)
+    staged_ns = clock.now_ns
+    with counted.step(1):
+        clock.now_ns += 50_000_000
+    times_ns = counted.times(2, plan(40, SMALL.chunk_frames))
+    assert times_ns == (received_ns, received_ns + 1_000_000, staged_ns)
+    counted.published(SMALL.chunk_frames, times_ns)
     block = worker_block(plane)
-    assert timed(block, figures.ARRIVED_TO_STEPPED) == (1, 1.0)
+    assert timed(block, figures.RECEIVED_TO_RINGED) == (1, 0.001)
+    assert timed(block, figures.RINGED_TO_STAGED) == (1, 0.999)
+    assert timed(block, figures.STAGED_TO_STEPPED) == (1, 0.05)
+    assert timed(block, figures.ARRIVED_TO_STEPPED) == (1, 1.05)
     assert block.read(figures.AUDIO_STEPPED) == [400_000]  # 4 frames of 100 ms
 
 
 def test_audio_that_waited_for_the_client_is_not_timed(plane: Plane, clock: Clock) -> None:
     counted = WorkerFigures(plane, 0)
-    counted.published(0, plan(40, SMALL.chunk_frames), SMALL.chunk_frames)  # nobody noted arrivals
     Arrivals(plane, 1).begin(0, 1)
-    counted.published(1, plan(5, SMALL.chunk_frames - 1), SMALL.chunk_frames - 1)
+    for slot, frames in (
+        (0, SMALL.chunk_frames),  # nobody noted arrivals
+        (1, SMALL.chunk_frames - 1),
+    ):
+        times_ns = counted.times(slot, plan(5, frames))
+        assert times_ns == (0, 0, 0)
+        counted.published(frames, times_ns)
     block = worker_block(plane)
     assert timed(block, figures.ARRIVED_TO_STEPPED) == (0, 0.0)
+    assert timed(block, figures.RINGED_TO_STAGED) == (0, 0.0)
     assert block.read(figures.AUDIO_STEPPED) == [700_000]
 
 
 def test_frames_behind_the_end_of_a_segment_are_not_counted(plane: Plane, clock: Clock) -> None:
     """The next segment computes them again."""
     counted = WorkerFigures(plane, 0)
-    counted.published(0, plan(40, SMALL.chunk_frames), 1)
+    counted.published(1, (0, 0, 0))
     assert worker_block(plane).read(figures.AUDIO_STEPPED) == [100_000]
 
 
@@ -103,6 +118,10 @@ def test_a_search_is_timed_alone_and_with_its_wait(plane: Plane, clock: Clock) -
     block = Block(plane, "decoder", plane.layout.decoder_process(1))
     assert timed(block, figures.DECODE) == (1, 0.1)
     assert timed(block, figures.STEPPED_TO_DECODED) == (1, 0.4)
+    searched_ns = clock.now_ns
+    clock.now_ns += 200_000_000
+    counted.answered(searched_ns)
+    assert timed(block, figures.DECODED_TO_PUBLISHED) == (1, 0.2)
 
 
 def test_a_batch_of_the_second_pass_is_counted_unless_it_is_empty(

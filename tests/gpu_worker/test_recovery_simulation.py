@@ -12,7 +12,8 @@ from shm import layout
 from shm.audio_ring import Samples, copy_out
 from shm.decoder_slot import DecoderSlot
 from shm.emissions import Emission
-from shm.outbox import OutboxRecord
+from shm.outbox import OutboxRecord, ResumePoint
+from shm.session import Session
 from shm.worker_slot import WorkerSlot
 from tests.gpu_worker.simulation import MARK, Script, Settled, Simulation
 from tests.gpu_worker.tiny import TINY, spoken
@@ -103,6 +104,61 @@ def test_canary_commits_before_the_final(monkeypatch: pytest.MonkeyPatch) -> Non
         publish(self, record)
 
     monkeypatch.setattr(DecoderSlot, "publish", commits_first)
+    assert is_found_out()
+
+
+def test_canary_without_r1(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every lane begins at its session's start: at audio that was given up, again and again."""
+    opened = 0
+
+    def from_the_start(self: WorkerSlot, session: Session) -> ResumePoint:
+        nonlocal opened
+        opened += 1
+        assert opened < 10_000, "it never gets on"
+        return ResumePoint.of_session(session.base_sample, session.base_mark)
+
+    monkeypatch.setattr(WorkerSlot, "resume_point", from_the_start)
+    assert is_found_out()
+
+
+def test_canary_without_r2(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a decoder had settled when it died between final and commits is never given up."""
+    monkeypatch.setattr(DecoderSlot, "_repair", lambda self: None)
+    assert is_found_out()
+
+
+def test_canary_without_r5(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The records of dead attempts stay until the final, which then finds no room."""
+    monkeypatch.setattr(DecoderSlot, "begin_attempt", lambda self: None)
+    assert is_found_out()
+
+
+def test_canary_without_r7(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that was given up goes on beside its successor."""
+    start, compute = Simulation._start_worker, Simulation._compute
+
+    def starts(self: Simulation) -> None:
+        before = getattr(self, "_worker", None)
+        start(self)
+        self._zombie = before or self._worker  # type: ignore[attr-defined]
+
+    def both_compute(self: Simulation) -> bool:
+        worker = self._worker
+        self._worker = self._zombie  # type: ignore[attr-defined]
+        try:
+            worked = compute(self)
+        finally:
+            self._worker = worker
+        return compute(self) or worked
+
+    monkeypatch.setattr(Simulation, "_start_worker", starts)
+    monkeypatch.setattr(Simulation, "_compute", both_compute)
+    assert is_found_out()
+
+
+def test_canary_without_r8(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Emissions are published whether or not there is room for them."""
+    monkeypatch.setattr(WorkerSlot, "has_room", True)
     assert is_found_out()
 
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import itertools
 import threading
+import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from gpu_worker.stepper import (
     ThreadedStepper,
     _Staging,
     make_stepper,
+    streams_in_real_time,
 )
 from tests.gpu_worker.tiny import TINY
 
@@ -142,9 +146,9 @@ def test_on_a_cpu_each_window_is_computed_by_itself(model: RunningSum) -> None:
 
 def test_all_threads_are_there_from_the_start(model: RunningSum) -> None:
     """Not only once two windows happen to come together."""
-    before = threading.active_count()
+    before = set(threading.enumerate())
     stepper = ThreadedStepper(model, TINY, 3)
-    assert threading.active_count() == before + stepper.batch
+    assert len(set(threading.enumerate()) - before) == stepper.batch
 
 
 def test_an_error_of_one_window_is_the_step_s() -> None:
@@ -174,3 +178,15 @@ def test_the_model_is_given_what_its_contract_says() -> None:
     for stepper in (EagerStepper(Capture(), TINY, 2, CPU), ThreadedStepper(Capture(), TINY, 2)):
         result: NDArray[np.float32] = stepper.run(2)
         assert result.dtype == np.float32
+
+
+@pytest.mark.parametrize(("took_s", "streams"), [(0.05, 60), (0.5, 6), (100.0, 1)])
+def test_how_many_streams_it_keeps_up_with(
+    model: RunningSum, monkeypatch: pytest.MonkeyPatch, took_s: float, streams: int
+) -> None:
+    """Three windows a step, whose chunks last a second each."""
+    times = itertools.count()
+    monkeypatch.setattr(time, "perf_counter", lambda: next(times) * took_s)
+    spec = replace(TINY, sample_rate_hz=TINY.chunk_samples)
+    assert streams_in_real_time(ThreadedStepper(model, TINY, 3), spec) == streams
+    assert not model.sums.any(), "timing leaves no state behind"

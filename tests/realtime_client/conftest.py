@@ -15,3 +15,12 @@ def engine() -> Iterator[ServerProcess]:
     """The real server with the model that spells; see `tests.conformance.spelling`."""
     with ServerProcess(*echo_flags()) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def forgetful_engine() -> Iterator[ServerProcess]:
+    """One that keeps no sessions."""
+    with ServerProcess(
+        *echo_flags(), environment={"REALTIME_ENGINE_KEEP_SESSION_S": "0"}
+    ) as server:
+        yield server

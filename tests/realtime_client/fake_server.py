@@ -94,6 +94,12 @@ class Line:
 
         protocol.send_frame = change
 
+    @property
+    def close_code(self) -> int | None:
+        """Of the client's close frame."""
+        received = self._connection.protocol.close_rcvd
+        return None if received is None else received.code
+
     async def close(self, code: int) -> None:
         await self._connection.close(code)
 

@@ -26,7 +26,8 @@ from tests.realtime_client.fake_server import (
 def test_a_connection_is_ready_when_it_is_there() -> None:
     async def test() -> None:
         async with FakeServer(until_closed) as server:
-            connection = await open_connection(Settings(server.url, text2int=True))
+            connection, session = await open_connection(Settings(server.url, text2int=True))
+            assert session is None
             await connection.close()
         assert server.targets == ["/?downsample=True&sampleRate=16000&text2int=True"]
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realtime_client.errors import ProtocolError
-from realtime_client.messages import Hypothesis, Notice, Word, parse
+from realtime_client.messages import Hypothesis, Notice, Session, Word, parse
 
 WORD = {"text": "hello", "confidence": 0.9, "start": 1000, "end": 1400, "intermed": True}
 FIELDS: dict[str, Any] = {
@@ -25,7 +25,7 @@ def test_a_hypothesis() -> None:
 
 
 def test_a_final_without_words() -> None:
-    fields = {"text": "", "confidence": 0, "isFinal": True, "words": []}
+    fields = {"msgId": "1", "text": "", "confidence": 0, "isFinal": True, "words": []}
     assert parse(json.dumps(fields)) == Hypothesis("", 0.0, is_final=True, words=())
 
 
@@ -98,3 +98,12 @@ def test_a_long_message_is_quoted_in_part() -> None:
 def test_any_json_is_a_message_or_a_protocol_error(value: object) -> None:
     with suppress(ProtocolError):
         parse(json.dumps(value))
+
+
+def test_a_session_to_come_back_to() -> None:
+    ready = {"status": "ready", "info": "", "msgId": "1", "session": "t"}
+    assert parse(json.dumps(ready | {"audioBytes": 8, "dones": 1})) == Notice(
+        "ready", "", Session("t", 8, 1)
+    )
+    with pytest.raises(ProtocolError, match="no field audioBytes"):
+        parse(json.dumps(ready))

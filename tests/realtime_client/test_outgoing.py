@@ -253,3 +253,45 @@ def test_nothing_uncovered_is_ever_missing(steps: list[tuple[str, int]]) -> None
 
 def cut(audio: bytes) -> list[bytes]:
     return [audio[start : start + LIMIT] for start in range(0, len(audio), LIMIT)]
+
+
+# -- the same session on a new connection
+
+
+def test_a_session_goes_on_where_the_server_says() -> None:
+    outgoing = OutgoingAudio(8000)
+    outgoing.add(bytes(range(10)))
+    outgoing.add_done()
+    outgoing.add(bytes(range(10, 20)))
+    outgoing.add_done()
+    everything = [bytes(range(10)), "done", bytes(range(10, 20)), "done"]
+    for audio_bytes, dones, again in (
+        (0, 0, everything), (4, 0, [bytes(range(4, 10)), *everything[1:]]),
+        (10, 0, everything[1:]), (10, 1, everything[2:]), (16, 1, [bytes(range(16, 20)), "done"]),
+        (20, 1, ["done"]), (20, 2, []),
+    ):  # fmt: skip
+        taken(outgoing)
+        assert outgoing.go_on(audio_bytes, dones)
+        assert taken(outgoing) == again
+
+
+def test_positions_are_those_of_the_session() -> None:
+    outgoing = OutgoingAudio(8000)
+    outgoing.add(bytes(1600) + bytes(range(100)))
+    outgoing.add_done()
+    taken(outgoing)
+    outgoing.was_heard(heard(100))
+    assert outgoing.rewind() == 100
+    taken(outgoing)
+    assert outgoing.go_on(40, 0)
+    assert taken(outgoing) == [bytes(range(40, 100)), "done"]
+
+
+@pytest.mark.parametrize(("audio_bytes", "dones"), [(11, 0), (-1, 0), (10, 2), (10, -1)])
+def test_a_server_cannot_have_what_was_not_sent(audio_bytes: int, dones: int) -> None:
+    outgoing = OutgoingAudio(8000)
+    outgoing.add(bytes(10))
+    outgoing.add_done()
+    taken(outgoing)
+    assert not outgoing.go_on(audio_bytes, dones)
+    assert taken(outgoing) == []

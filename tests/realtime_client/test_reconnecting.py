@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from itertools import count
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from realtime_client import (
     Backoff,
@@ -330,3 +332,120 @@ def test_leaving_while_it_connects_again() -> None:
                 await recogniser.send(AUDIO)
 
     with_servers(drop_at_once, until_closed, use=use, reconnect=Backoff(first_s=30.0))
+
+
+# -- a server that keeps the session
+
+
+def with_session(audio_bytes: int, dones: int, then: Script) -> Script:
+    """``ready`` with a session of which so much was received."""
+
+    async def script(line: Line) -> None:
+        session = {"session": "token", "audioBytes": audio_bytes, "dones": dones}
+        await line.say(status("ready", "Websocket ready.") | session)
+        await then(line)
+
+    return script
+
+
+def with_keeping_servers(
+    *plan: Script | Refusal, use: Callable[[Recogniser], Awaitable[None]]
+) -> FakeServer:
+    servers: list[FakeServer] = []
+
+    async def test() -> None:
+        async with FakeServer(*plan, says_ready=False) as server:
+            servers.append(server)
+            async with Recogniser(server.url, reconnect=SOON) as recogniser:
+                await use(recogniser)
+
+    run(test)
+    return servers[0]
+
+
+def lose_after(*results: dict[str, object], audio_ms: int = 1000) -> Script:
+    async def script(line: Line) -> None:
+        await line.until_audio(audio_ms * BYTES_PER_MS)
+        for result in results:
+            await line.say(result)
+        await line.read()
+        line.drop()
+
+    return script
+
+
+def test_a_kept_session_gets_what_it_has_not_received_and_times_stay() -> None:
+    async def use(recogniser: Recogniser) -> None:
+        await recogniser.send(AUDIO)
+        await recogniser.finish()
+        heard = [result async for result in recogniser]
+        assert [(h.text, h.words[0].start_ms) for h in heard] == [("one", 100), ("two", 500)]
+
+    async def answer(line: Line) -> None:
+        await line.say(hypothesis("two", 500))
+        await line.until_closed()
+
+    server = with_keeping_servers(
+        with_session(0, 0, lose_after(hypothesis("one", 100))),
+        with_session(700 * BYTES_PER_MS, 0, answer),
+        use=use,
+    )
+    assert server.lines[1].audio == AUDIO[700 * BYTES_PER_MS :]
+    assert server.targets[0].endswith("&session=new")
+    assert server.targets[1].endswith("&session=token&lastMsgId=1")
+
+
+def test_a_session_that_is_gone_begins_anew_at_the_last_final() -> None:
+    server = with_keeping_servers(
+        with_session(0, 0, lose_after(hypothesis("one", 100, 300))),
+        Refusal(503),
+        Refusal(410),
+        with_session(0, 0, until_closed),
+        use=send_and_take,
+    )
+    assert server.lines[1].audio == AUDIO[400 * BYTES_PER_MS :]
+    assert ["session=token" in target for target in server.targets] == [False, True, True, False]
+
+
+def test_a_session_that_the_server_has_closed_is_not_asked_for() -> None:
+    async def close(line: Line) -> None:
+        await line.until_audio(1000)
+        await line.close(1001)
+
+    server = with_keeping_servers(
+        with_session(0, 0, close), with_session(0, 0, until_closed), use=send_and_take
+    )
+    assert [target.endswith("session=new") for target in server.targets] == [True, True]
+
+
+def test_a_server_that_has_more_than_was_sent_is_no_server_of_this_protocol() -> None:
+    async def use(recogniser: Recogniser) -> None:
+        with pytest.raises(ProtocolError, match="what was not sent"):
+            await drain(recogniser)
+
+    more = len(AUDIO) + 2
+    with_keeping_servers(
+        with_session(0, 0, lose_after()), with_session(more, 0, until_closed), use=use
+    )
+
+
+def test_leaving_ends_the_session() -> None:
+    """The server sees a close frame, and keeps nothing for a client that will not come."""
+    codes: list[int | None] = []
+
+    async def see_the_end(line: Line) -> None:
+        with suppress(ConnectionClosed):
+            await line.until_closed()
+        codes.append(line.close_code)
+
+    async def use(recogniser: Recogniser) -> None:
+        await recogniser.send(AUDIO[:1000])
+
+    with_keeping_servers(with_session(0, 0, see_the_end), use=use)
+    assert codes == [1001]
+
+
+async def send_and_take(recogniser: Recogniser) -> None:
+    await recogniser.send(AUDIO)
+    await recogniser.finish()
+    await all_of(recogniser)

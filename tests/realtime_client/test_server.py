@@ -134,8 +134,15 @@ def test_a_refusal(engine: ServerProcess) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_line_that_breaks_again_and_again_loses_no_word(engine: ServerProcess, seed: int) -> None:
-    """Cut anywhere. With exact word times nothing is doubled either, and times stay exact."""
+@pytest.mark.parametrize("kind", ["engine", "forgetful_engine"])
+def test_a_line_that_breaks_again_and_again_loses_no_word(
+    request: pytest.FixtureRequest, kind: str, seed: int
+) -> None:
+    """Cut anywhere, whether the server keeps sessions or not.
+
+    With exact word times nothing is doubled either, and times stay exact.
+    """
+    engine: ServerProcess = request.getfixturevalue(kind)
     rng = random.Random(seed)
     audio = speech(SENTENCES)
     limits = [rng.randrange(BYTES_PER_S // 2, 20 * BYTES_PER_S) for _ in range(6)]
@@ -150,8 +157,24 @@ def test_a_line_that_breaks_again_and_again_loses_no_word(engine: ServerProcess,
         assert unbroken.text == " ".join(SENTENCES)
         assert transcript.text == unbroken.text
         assert connections > 2
+        tolerance_ms = FRAME_MS if kind == "forgetful_engine" else 0
         for word, expected in zip(transcript.words, unbroken.words, strict=True):
-            assert word.start_ms == pytest.approx(expected.start_ms, abs=FRAME_MS)
-            assert word.end_ms == pytest.approx(expected.end_ms, abs=FRAME_MS)
+            assert word.start_ms == pytest.approx(expected.start_ms, abs=tolerance_ms)
+            assert word.end_ms == pytest.approx(expected.end_ms, abs=tolerance_ms)
+
+    run(test)
+
+
+def test_speech_without_a_pause_is_cut_and_goes_on(engine: ServerProcess) -> None:
+    """In the middle of words, where no final has come yet: the session knows the place."""
+    text = numbered_words(0, 60)
+    limits = [5 * BYTES_PER_S + 1234, 3 * BYTES_PER_S, 3 * BYTES_PER_S + 4321]
+
+    async def test() -> None:
+        async with CuttingProxy(engine.port, limits) as proxy:
+            soon = Backoff(first_s=0.01, longest_s=0.05)
+            transcript = await transcribe(proxy.url, spell(text), reconnect=soon)
+            assert proxy.connections == 4
+        assert transcript.text == text
 
     run(test)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
 from tests.conformance.client import Client
 from tests.conformance.hypotheses import text_of
 from tests.conformance.server_process import ServerProcess
+from tests.conformance.speech import Clip, clips
 from tests.conformance.spelling import SPEC, numbered_words, silence, spell
 from tests.robustness.mischief import MISCHIEF
 
@@ -66,3 +68,30 @@ def test_neighbours_do_not_mix(server: ServerProcess) -> None:
             for client, audio in zip(clients, pieces, strict=True):
                 client.send_audio(audio[start : start + SPEC.chunk_samples])
         assert [client.done()["text"] for client in clients] == texts
+
+
+def test_a_transcript_is_the_same_alone_and_in_company() -> None:
+    """Both passes of the bundled models: text, times and confidences of every final."""
+    mine, *others = clips(4)
+    with ServerProcess("--beam-size", "100", "--slots", "4") as server:
+        alone = finals_of(server.url, mine)
+        with ExitStack() as stack:
+            for other in others:
+                client = stack.enter_context(Client(server.url))
+                client.send_audio(other.audio)
+                client.send("done")
+            assert finals_of(server.url, mine) == alone
+    assert any(words for _, _, words in alone), "there was something to hear"
+
+
+def finals_of(url: str, clip: Clip) -> list[tuple[str, float, list[dict[str, Any]]]]:
+    """All that finals say of a clip, but for their names."""
+    with Client(url) as client:
+        client.send_audio(clip.audio)
+        client.send("done")
+        messages = client.close()
+    return [
+        (message["text"], message["confidence"], message["words"])
+        for message in messages
+        if message.get("isFinal")
+    ]

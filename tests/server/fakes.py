@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.admission import NoSlotError
-from shm.figures import REFUSED
+from shm.figures import REFUSED, Counter
 from shm.outbox import OutboxRecord, ResumePoint
 from shm.records import Hypothesis, Word
 
@@ -66,6 +66,12 @@ class FakeSlot:
         self.unanswered += 1
         self.history.append(MARK)
 
+    def received(self) -> None:
+        """Bytes have come; only a measured slot takes the time."""
+
+    def kept(self) -> None:
+        """Results wait for a client; only a measured slot counts none of it."""
+
     def sent(self, finals: int, partials: int) -> None:
         self.told_sent = (finals, partials)
 
@@ -106,9 +112,10 @@ class FakePool:
         self.free = [FakeSlot(ring_samples, slot=number) for number in range(slots)]
         self.held: list[FakeSlot] = []
         self.refused: list[str] = []
+        self.counted: list[Counter] = []
 
-    def claim(self) -> FakeSlot:
-        if not self.free:
+    def claim(self, *, make_room: Callable[[], bool] = lambda: False) -> FakeSlot:
+        if not self.free and not make_room():
             self.refuse("full")
             raise NoSlotError("All streams are in use: try again later.")
         self.held.append(self.free.pop())
@@ -117,6 +124,12 @@ class FakePool:
     def refuse(self, reason: str) -> None:
         assert reason in REFUSED.values
         self.refused.append(reason)
+
+    def look_at_the_clock(self) -> None:
+        """Nobody falls behind."""
+
+    def count(self, counter: Counter) -> None:
+        self.counted.append(counter)
 
     def release(self, slot: FakeSlot) -> None:
         self.held.remove(slot)
@@ -165,8 +178,8 @@ class FakeLoop:
 class FakeTransport(asyncio.Transport):
     """Collects what is written; refuses what asyncio's or uvloop's transports refuse."""
 
-    def __init__(self, *, tls: bool = False) -> None:
-        super().__init__()
+    def __init__(self, *, tls: bool = False, address: str = "192.0.2.1") -> None:
+        super().__init__({"peername": (address, 50_000)})
         self.sent = bytearray()
         self.unsent_bytes = 0
         self.eof_written = False

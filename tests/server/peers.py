@@ -11,13 +11,23 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 from websockets.uri import parse_uri
 
+from server.api_keys import ApiKeys
 from server.connection import Connection
+from server.doorway import Doorway
+from server.frontend_settings import EVERYBODY, ClientSettings
 from server.site import Site, console_pages
 from tests.server.fakes import RING_SAMPLES, FakeLoop, FakePool, FakeSlot, FakeTransport
 
 MODEL_RATE_HZ = 16_000
 SITE = Site(console_pages())
 TARGET = "/?downsample=True&sampleRate=16000"
+
+
+def doorway_of(
+    pool: FakePool, keys: ApiKeys | None = None, settings: ClientSettings = EVERYBODY
+) -> Doorway:
+    """What the connections of a process have in common."""
+    return Doorway(cast(Any, pool), MODEL_RATE_HZ, keys or ApiKeys(), settings)
 
 
 class Peer:
@@ -30,10 +40,16 @@ class Peer:
         pool: FakePool | None = None,
         tls: bool = False,
         ring_samples: int = RING_SAMPLES,
+        keys: ApiKeys | None = None,
+        doorway: Doorway | None = None,
+        loop: FakeLoop | None = None,
+        address: str = "192.0.2.1",
+        headers: dict[str, str] | None = None,
     ) -> None:
-        self.loop = FakeLoop()
+        self.headers = headers or {}
+        self.loop = loop or FakeLoop()
         self.pool = pool or FakePool(ring_samples=ring_samples)
-        self.transport = FakeTransport(tls=tls)
+        self.transport = FakeTransport(tls=tls, address=address)
         self.times_closed = 0
         self.messages: list[dict[str, Any]] = []
         self.pongs: list[bytes] = []
@@ -41,7 +57,10 @@ class Peer:
         self.refusal: Response | None = None
         self.client = ClientProtocol(parse_uri("ws://localhost" + target))
         self.connection = Connection(
-            cast(Any, self.pool), MODEL_RATE_HZ, SITE, cast(Any, self.loop), self._on_closed
+            doorway or doorway_of(self.pool, keys),
+            SITE,
+            cast(Any, self.loop),
+            self._on_closed,
         )
         self.connection.connection_made(self.transport)
         self._delivered = 0
@@ -51,7 +70,9 @@ class Peer:
 
     def request(self) -> bytes:
         """The client's opening request."""
-        self.client.send_request(self.client.connect())
+        request = self.client.connect()
+        request.headers.update(self.headers)
+        self.client.send_request(request)
         return self.written()
 
     def written(self) -> bytes:

@@ -31,6 +31,7 @@ def echo_config(slots: int = 2, decoders: int = 1) -> EngineConfig:
         second_passes=0,
         trailing_silence_ms=600,
         nothing_spoken_ms=5000,
+        standby=False,
     )
 
 

@@ -19,7 +19,8 @@ class UselessError(Exception):
 def main(child: Child) -> None:
     """Settings: ``line`` (offset of its process line), ``does``."""
     does = child.settings["does"]
-    if does == "crash":
+    standing_by = does == "crash standing by" and child.stands_by
+    if does == "crash" or standing_by:
         os._exit(1)
     if does == "refuse":
         raise UselessError("the stub is of no use")
@@ -28,7 +29,9 @@ def main(child: Child) -> None:
     else:
         child.stop_on_sigterm()
     line = ProcessLine(child.plane, child.settings["line"])
-    line.announce(child.generation)
+    child.announce(line)
+    if not child.take_turn(line):
+        return
     if does != "never get ready":
         line.ready()
     while child.goes_on:

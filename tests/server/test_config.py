@@ -51,6 +51,7 @@ VALUES: list[tuple[str, str, str, Any]] = [
     ("--intermed-partials", "tRUE", "intermed_partials", True),
     ("--intermed-partials", "1", "intermed_partials", True),
     ("--intermed-partials", "0", "intermed_partials", False),
+    ("--standby", "True", "standby", True),
     ("--host", "127.0.0.1", "host", "127.0.0.1"),
     ("--port", "65535", "port", 65_535),
     ("--frontends", "2", "frontends", 2),
@@ -187,8 +188,8 @@ def test_defaults_are_those_of_the_protocol(monkeypatch: pytest.MonkeyPatch) -> 
         device="auto",
         precision="auto",
         workers=1,
-        slots=32,
-        decoders=6,
+        slots=128,
+        decoders=7,
         beam_size=600,
         language_model=BUNDLED_MODEL / "lm.bin",
         search="incremental",
@@ -197,6 +198,7 @@ def test_defaults_are_those_of_the_protocol(monkeypatch: pytest.MonkeyPatch) -> 
         second_passes=4,
         trailing_silence_ms=600,
         nothing_spoken_ms=5000,
+        standby=False,
     )
     assert serve == ServeConfig("0.0.0.0", 4444, 1, "WARNING", None, None)
 
@@ -229,13 +231,13 @@ def test_second_passes_by_what_the_machine_has(
 @pytest.mark.parametrize(
     ("flags", "gpu", "cores", "slots", "decoders"),
     [
-        ({}, False, 1, 4, 1),
-        ({}, False, 2, 8, 1),
+        ({}, False, 1, 16, 1),
+        ({}, False, 2, 32, 1),
         ({}, True, 16, 64, 11),
         ({"--gpus": "2"}, True, 64, 128, 22),
-        ({"--device": "cpu"}, True, 16, 64, 11),
+        ({"--device": "cpu"}, True, 16, 256, 15),
         ({"--device": "cuda"}, False, 4, 64, 3),
-        ({"--slots": "auto", "--decoders": "auto"}, False, 4, 16, 3),
+        ({"--slots": "auto", "--decoders": "auto"}, False, 4, 64, 3),
         ({"--slots": "3", "--decoders": "8"}, False, 16, 3, 3),
     ],
 )

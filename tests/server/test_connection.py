@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,14 +16,18 @@ from websockets.frames import Frame, Opcode
 
 from server.connection import (
     CLOSE_TIMEOUT_S,
-    HANDSHAKE_TIMEOUT_S,
     MAX_FRAME_BYTES,
     MAX_UNSENT_BYTES,
     PING_INTERVAL_S,
     PING_TIMEOUT_S,
+    SESSION_HEADER,
 )
-from tests.server.fakes import MARK, FakePool
-from tests.server.peers import TARGET, Peer, cut
+from server.frontend_settings import EVERYBODY, ClientSettings
+from server.patience import UNREAD_BYTES
+from tests.server.fakes import MARK, FakeLoop, FakePool
+from tests.server.peers import TARGET, Peer, cut, doorway_of
+
+HANDSHAKE_TIMEOUT_S = EVERYBODY.handshake_timeout_s
 
 
 def pcm(*samples: int) -> bytes:
@@ -225,10 +230,18 @@ def test_a_request_that_does_not_come_to_an_end_times_out(sent: bytes) -> None:
     peer = Peer()
     peer.send(sent)
     peer.loop.advance(HANDSHAKE_TIMEOUT_S - 0.1)
-    assert not peer.transport.closed
+    assert not peer.transport.ended
     peer.loop.advance(0.2)
-    peer.deliver()
+    head, _, body = bytes(peer.transport.sent).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 408 ")
+    assert f"within {HANDSHAKE_TIMEOUT_S} s" in json.loads(body)["info"]
+    assert peer.pool.refused == ["handshake"]
+    assert peer.transport.eof_written
+    peer.connection.data_received(peer.request())
+    assert bytes(peer.transport.sent).endswith(body), "it is too late"
+    peer.loop.advance(CLOSE_TIMEOUT_S)
     assert peer.transport.aborted
+    peer.lose(None)
     check_over(peer)
 
 
@@ -740,3 +753,247 @@ def test_every_line_of_a_session_names_it(caplog: pytest.LogCaptureFixture) -> N
     assert len(fields) == 3
     assert {entry["session"] for entry in fields} == {ready["msgId"]}
     assert "spoken" not in caplog.text
+
+
+# -- a client that comes back
+
+KEEP = ClientSettings(keep_session_s=30)
+
+
+class House:
+    """A server of one slot that keeps sessions, and its clients one after the other."""
+
+    def __init__(self) -> None:
+        self.pool = FakePool(slots=1)
+        self.loop = FakeLoop()
+        self.doorway = doorway_of(self.pool, settings=KEEP)
+
+    def visit(self, **parameters: str) -> Peer:
+        query = "".join(f"&{name}={value}" for name, value in parameters.items())
+        peer = Peer(TARGET + query, pool=self.pool, doorway=self.doorway, loop=self.loop)
+        peer.send(peer.request())
+        return peer
+
+    def begin(self) -> tuple[Peer, str]:
+        peer = self.visit(session="new")
+        (ready,) = peer.messages
+        peer.messages.clear()
+        return peer, ready["session"]
+
+
+def reset(peer: Peer) -> None:
+    peer.lose(ConnectionResetError())
+
+
+def end_by_tcp(peer: Peer) -> None:
+    peer.half_close()
+
+
+def fall_silent(peer: Peer) -> None:
+    peer.loop.advance(PING_TIMEOUT_S + PING_INTERVAL_S)
+    peer.deliver()
+
+
+def stay(_peer: Peer) -> None:
+    """Its end is not noticed."""
+
+
+@pytest.mark.parametrize("lose", [reset, end_by_tcp, fall_silent, stay])
+def test_a_stream_goes_on_where_it_was_broken(lose: Callable[[Peer], None]) -> None:
+    house = House()
+    peer, token = house.begin()
+    peer.send_audio(pcm(1, 2))
+    whole = frame(Opcode.BINARY, pcm(3, 4))
+    peer.send(whole[: len(whole) - 1])  # cut within a message: it was not received
+    slot = peer.slot
+    slot.endpoint("heard and lost")
+    lose(peer)
+    assert house.pool.held == [slot]
+    back = house.visit(session=token)
+    ready, heard = back.messages
+    assert (ready["status"], ready["audioBytes"], ready["dones"]) == ("ready", 4, 0)
+    assert heard["text"] == "heard and lost"
+    back.messages.clear()
+    back.send_audio(pcm(3, 4))
+    back.send_text("done")
+    assert slot.history == [1, 2, 3, 4, MARK]
+    slot.answer("and on")
+    back.pump()
+    assert back.statuses() == ["and on"]
+    back.send_close()
+    finish(back)
+    assert back.close_code == 1000
+    assert house.pool.held == []
+
+
+def test_the_newer_of_two_connections_has_the_session() -> None:
+    house = House()
+    old, token = house.begin()
+    new = house.visit(session=token, lastMsgId="whatever")
+    old.deliver()
+    assert old.close_code == 1008
+    old.send(frame(Opcode.BINARY, pcm(1)))
+    new.send_audio(pcm(2))
+    assert new.slot.audio == [2]
+    house.loop.advance(CLOSE_TIMEOUT_S)
+    old.deliver()
+    assert old.times_closed == 1
+    assert house.pool.held == [new.slot]
+    assert new.times_closed == 0
+
+
+def test_an_old_connection_that_reads_nothing_gives_way_as_well() -> None:
+    house = House()
+    old, token = house.begin()
+    while old.transport.reading:
+        old.send_audio(bytes(4096))
+    new = house.visit(session=token)
+    assert new.messages[0]["audioBytes"] > 4096
+    assert not new.transport.reading
+    new.slot.endpoint("")
+    new.pump()
+    assert new.transport.reading
+
+
+def test_a_close_ends_the_session_at_once() -> None:
+    house = House()
+    peer, token = house.begin()
+    peer.send_close()
+    finish(peer)
+    assert house.pool.held == []
+    check_refusal(house.visit(session=token), 410)
+
+
+def test_without_a_token_the_slot_is_free_at_once() -> None:
+    house = House()
+    house.visit().lose(None)
+    assert house.pool.held == []
+
+
+def test_what_has_arrived_is_confirmed_by_pongs() -> None:
+    house = House()
+    peer, token = house.begin()
+    for number in range(40):
+        peer.slot.endpoint(str(number))
+    peer.pump()
+    house.loop.advance(PING_INTERVAL_S)
+    peer.deliver()
+    peer.client.send_pong(b"9" * 30)  # none of ours
+    peer.send(peer.written())  # the library has answered the ping as well
+    peer.lose(None)
+    back = house.visit(session=token)
+    assert back.statuses() == ["ready", *map(str, range(8, 40))]
+
+
+def test_a_kept_session_does_not_outlive_a_server_that_stops() -> None:
+    house = House()
+    peer, _ = house.begin()
+    peer.connection.go_away()
+    finish(peer)
+    assert peer.close_code == 1001
+    assert house.pool.held == []
+
+
+# -- clients that are let go
+
+
+def patient(**limits: int) -> Peer:
+    settings = ClientSettings(**limits)
+    pool = FakePool(slots=1)
+    return Peer(pool=pool, doorway=doorway_of(pool, settings=settings)).open()
+
+
+def look(peer: Peer, seconds: float) -> None:
+    """The frontend's heart beats for so long."""
+    for _ in range(round(seconds)):
+        peer.loop.advance(1)
+        peer.connection.look_at_the_clock()
+        peer.deliver()
+        if not peer.transport.closed:
+            peer.send(peer.written())  # the library answers pings
+
+
+def test_an_idle_client_gets_its_final_is_told_and_closed() -> None:
+    peer = patient(idle_timeout_s=100)
+    look(peer, 99)
+    peer.send_audio(pcm(1))
+    look(peer, 99)
+    assert peer.slot.audio == [1]
+    look(peer, 1)
+    assert peer.slot.history == [1, MARK]
+    finish(peer, "so far")
+    assert peer.statuses() == ["so far", "idle_timeout"]
+    assert peer.close_code == 1008
+    assert peer.pool.held == []
+
+
+def test_a_client_may_be_idle_if_nothing_else_is_said() -> None:
+    peer = patient()
+    look(peer, 10_000)
+    assert not peer.transport.closed
+    assert peer.slot.history == []
+
+
+def test_a_client_that_is_held_up_is_not_idle() -> None:
+    peer = patient(idle_timeout_s=10)
+    while peer.transport.reading:
+        peer.send_audio(bytes(4096))
+    for _ in range(40):
+        peer.loop.advance(1)
+        peer.connection.look_at_the_clock()
+    peer.slot.endpoint("")
+    peer.pump()
+    assert peer.transport.reading
+    look(peer, 9)
+    assert MARK not in peer.slot.history
+    look(peer, 1)
+    assert MARK in peer.slot.history
+
+
+def test_a_client_that_leaves_its_results_unread_is_told_and_closed() -> None:
+    peer = patient(unread_timeout_s=20, keep_session_s=30)
+    peer.transport.unsent_bytes = UNREAD_BYTES + 1
+    look(peer, 20)
+    assert MARK not in peer.slot.history
+    peer.transport.unsent_bytes = 0
+    look(peer, 1)
+    peer.transport.unsent_bytes = UNREAD_BYTES + 1
+    look(peer, 20)
+    assert MARK not in peer.slot.history
+    look(peer, 1)
+    finish(peer)
+    assert peer.statuses() == ["slow_reader"]
+    assert peer.close_code == 1008
+    peer.loop.advance(CLOSE_TIMEOUT_S)
+    assert peer.transport.aborted
+    assert peer.pool.held == []
+
+
+def test_who_is_closing_is_let_go_already() -> None:
+    peer = patient(idle_timeout_s=10)
+    peer.send_close()
+    look(peer, 30)
+    assert peer.slot.history == [MARK]
+    finish(peer)
+    assert peer.close_code == 1000
+
+
+def test_streams_are_counted_by_the_address_they_come_from() -> None:
+    pool = FakePool(slots=9)
+    doorway = doorway_of(pool, settings=ClientSettings(address_streams=1))
+    first = Peer(pool=pool, doorway=doorway, address="192.0.2.1").open()
+    second = Peer(pool=pool, doorway=doorway, address="192.0.2.1")
+    second.send(second.request())
+    check_refusal(second, 429, held_by_others=1)
+    Peer(pool=pool, doorway=doorway, address="192.0.2.2").open()
+    first.lose(None)
+    Peer(pool=pool, doorway=doorway, address="192.0.2.1").open()
+
+
+def test_a_balancer_is_told_whose_session_it_is() -> None:
+    peer, token = House().begin()
+    head = bytes(peer.transport.sent).partition(b"\r\n\r\n")[0].decode()
+    assert f"\r\n{SESSION_HEADER}: {token}" in head
+    other = Peer()
+    other.send(other.request())
+    assert SESSION_HEADER.encode() not in other.transport.sent

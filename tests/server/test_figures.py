@@ -33,7 +33,8 @@ def test_counters_and_buckets_of_all_processes_are_added_up(plane: Plane) -> Non
         frontend(plane, index).histogram(figures.DONE_TO_FINAL).add((index + 1) * MICRO)
     found = Figures(plane).snapshot(time.monotonic_ns())
     assert found.counter(figures.REFUSED) == {
-        "full": 0, "parameter": 0, "path": 3, "handshake": 0, "no_model_server": 0,
+        "full": 0, "parameter": 0, "path": 3, "handshake": 0, "no_model_server": 0, "key": 0,
+        "session": 0, "address": 0,
     }  # fmt: skip
     assert found.total(figures.REFUSED) == 3
     assert found.histogram(figures.DONE_TO_FINAL).sum == 3.0
@@ -52,6 +53,20 @@ def test_the_real_time_factor_is_that_of_the_model(plane: Plane) -> None:
     worker.histogram(figures.STEP).add(MICRO // 2)
     worker.counter(figures.AUDIO_STEPPED).add(5 * MICRO)
     assert view.snapshot(0).real_time_factor == pytest.approx(0.1)
+
+
+def test_the_slowest_stage_is_that_of_the_highest_mean(plane: Plane) -> None:
+    view = Figures(plane)
+    assert view.snapshot(0).slowest_stage is None
+    worker = Block(plane, "worker", plane.layout.worker_process(0))
+    for _ in range(3):
+        worker.histogram(figures.STAGED_TO_STEPPED).add(MICRO // 20)
+    worker.histogram(figures.RINGED_TO_STAGED).add(MICRO // 10)
+    worker.histogram(figures.STEP).add(MICRO)  # no stage of its own
+    slowest = view.snapshot(0).slowest_stage
+    assert slowest is not None
+    assert slowest.stage is figures.RINGED_TO_STAGED
+    assert slowest.mean_s == pytest.approx(0.1)
 
 
 def test_restarts_are_counted_by_kind(plane: Plane) -> None:

@@ -127,6 +127,22 @@ def test_a_frontend_that_is_told_to_stop_finalises_first(service: Service) -> No
         assert client.close_code == 1001
 
 
+def test_who_has_a_stream_hears_that_the_engine_fails(service: Service) -> None:
+    """And keeps it: the engine may run again."""
+    with Client(service.url) as client:
+        client.send_audio(spell("kept"))
+        service.engine.plane.set_failing(True)
+        while (message := client.receive()).get("status") is None:
+            assert not message["isFinal"]
+        assert message["status"] == "error"
+        assert "cannot be kept running" in message["info"]
+        refused = refusal(service.url, "/")
+        assert refused.status == 503
+        assert "cannot be kept running" in str(refused.body)
+        service.engine.plane.set_failing(False)
+        assert client.done()["text"] == "kept"
+
+
 def test_a_frontend_that_is_stopped_dead_is_found_out(service: Service) -> None:
     """Its heartbeat stands still; the engine is asked as if enough time had passed."""
     os.kill(service.pid(0), signal.SIGSTOP)

@@ -9,7 +9,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from server.handshake import Parameters, RequestError, error_body, max_message_bytes, parse_request
+from server.handshake import (
+    Parameters,
+    RequestError,
+    error_body,
+    max_message_bytes,
+    parse_request,
+    query_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +38,7 @@ from server.handshake import Parameters, RequestError, error_body, max_message_b
     ],
 )
 def test_accepted(target: str, expected: Parameters) -> None:
-    assert parse_request(target) == expected
+    assert parse_request(target).parameters == expected
 
 
 @pytest.mark.parametrize(
@@ -40,7 +47,16 @@ def test_accepted(target: str, expected: Parameters) -> None:
         ("", 404, "connect to /"),
         ("/stream?text2int=True", 404, "'/stream', connect to /"),
         ("//?text2int=True", 404, "connect to /"),
-        ("/?lang=en", 400, "'lang', the parameters are downsample, sampleRate, text2int"),
+        (
+            "/?lang=en",
+            400,
+            "'lang', the parameters are downsample, sampleRate, text2int, apiKey, "
+            "session, lastMsgId",
+        ),
+        ("/?session=", 400, "session must be new, or what a ready message had as session"),
+        ("/?lastMsgId=1", 400, "lastMsgId needs the session that the message was of"),
+        ("/?lastMsgId=1&session=new", 400, "lastMsgId needs the session"),
+        ("/?session=%ff", 400, "the value of session is not percent-encoded UTF-8"),
         ("/?Text2Int=True", 400, "case-sensitive: write text2int"),
         ("/?samplerate=16000&downsample=True", 400, "case-sensitive: write sampleRate"),
         ("/?text2int=True&text2int=True", 400, "text2int is given more than once"),
@@ -92,7 +108,7 @@ def test_refused(target: str, http_status: int, said: str) -> None:
 def test_any_string_is_understood_or_refused(target: str) -> None:
     refusal: RequestError | None = None
     try:
-        assert 8000 <= parse_request(target).sample_rate_hz <= 48000
+        assert 8000 <= parse_request(target).parameters.sample_rate_hz <= 48000
     except RequestError as error:
         refusal = error
     if refusal is not None:
@@ -131,3 +147,18 @@ def test_largest_message_is_whole_samples_of_at_most_128_ms(sample_rate_hz: int)
     n_bytes = max_message_bytes(sample_rate_hz)
     assert n_bytes % 2 == 0
     assert 0 <= 0.128 * sample_rate_hz - n_bytes / 2 < 1
+
+
+def test_a_session_and_the_last_message_of_it() -> None:
+    opening = parse_request("/?session=a-token&lastMsgId=an-id")
+    assert (opening.session, opening.last_message_id) == ("a-token", "an-id")
+    assert opening.comes_back
+    assert "a-token" not in repr(opening)
+    assert not parse_request("/?session=new").comes_back
+    assert not parse_request("/").comes_back
+
+
+@given(st.integers(8000, 48_000), st.booleans())
+def test_parameters_are_written_as_they_are_read(rate_hz: int, text2int: bool) -> None:
+    parameters = Parameters(rate_hz, text2int)
+    assert parse_request("/" + query_of(parameters)).parameters == parameters

@@ -47,6 +47,11 @@ def test_a_server_that_stops_is_not_ready() -> None:
     assert health([process()], FREE, shutting_down=True).not_ready == ("the server is stopping",)
 
 
+def test_an_engine_that_fails_again_and_again() -> None:
+    found = health([process()], FREE, shutting_down=False, failing=True)
+    assert found.not_ready == ("a process of the engine ends again and again: the log says why",)
+
+
 def test_a_full_server_is_ready_and_says_that_it_is_full() -> None:
     answer = ready_answer(health([process()], FULL, shutting_down=False))
     assert answer.status == 200
@@ -67,3 +72,9 @@ def test_who_answers_is_alive() -> None:
 
 def test_readiness_is_lost_before_the_supervisor_repairs() -> None:
     assert RECENT_MS < STALE_AFTER_MS
+
+
+def test_readiness_says_when_a_key_is_needed() -> None:
+    found = health([process()], FREE, shutting_down=False)
+    assert "api_key_needed" not in json.loads(ready_answer(found).body)
+    assert json.loads(ready_answer(found, api_key_needed=True).body)["api_key_needed"] is True

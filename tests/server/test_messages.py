@@ -107,3 +107,12 @@ def test_message_ids_are_unique() -> None:
     ]
     made += [messages.hypothesis(HEARD) for _ in range(100)]
     assert len({parsed(message)["msgId"] for message in made}) == len(made)
+
+
+def test_ready_to_come_back_says_what_was_received() -> None:
+    message_id = messages.new_id()
+    content = parsed(messages.ready_to_come_back(message_id, "token", 4096, 2))
+    assert content == {
+        "status": "ready", "info": "Websocket ready.", "msgId": message_id,
+        "session": "token", "audioBytes": 4096, "dones": 2,
+    }  # fmt: skip

@@ -81,6 +81,13 @@ def test_metrics_are_prometheus_text(plane: Plane) -> None:
     assert b"\nrealtime_engine_slots 3.0\n" in answer.body
 
 
+def test_the_status_names_the_slowest_stage(plane: Plane) -> None:
+    block = Block(plane, "worker", plane.layout.worker_process(0))
+    block.histogram(figures.STAGED_TO_STEPPED).add(50_000)
+    found = body(OperatorPages(plane), "/status.json")
+    assert found["slowest_stage"] == {"name": "staged_to_stepped", "mean_s": 0.05}
+
+
 def test_the_status_holds_what_its_page_shows(plane: Plane) -> None:
     start_all(plane)
     block = Block(plane, "frontend", plane.layout.frontend_process(1))
@@ -90,7 +97,9 @@ def test_the_status_holds_what_its_page_shows(plane: Plane) -> None:
     assert found["totals"]["refused_full"] == 2
     assert found["totals"]["refused_request"] == 1
     assert found["load"]["real_time_factor"] is None
-    assert found["stages"]["step"] == {"count": 0, "p50_s": None, "p95_s": None, "p99_s": None}
+    nothing = {"count": 0, "p50_s": None, "p95_s": None, "p99_s": None}
+    assert found["stages"]["staged_to_stepped"] == nothing
+    assert found["slowest_stage"] is None
     assert [process["name"] for process in found["processes"]][:2] == ["frontend 0", "frontend 1"]
     assert {process["is_recent"] for process in found["processes"]} == {True}
     assert [p["device"] for p in found["processes"] if p["name"].startswith("worker")] == ["cpu"]

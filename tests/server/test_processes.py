@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from server import processes as processes_module
 from server.engine import Engine
 from server.processes import (
     BACK_OFF_S,
+    FAILING_AFTER,
     FORGIVEN_AFTER_S,
     START_TIMEOUT_S,
     EngineError,
@@ -36,7 +38,7 @@ pytestmark = pytest.mark.server
 
 
 @contextmanager
-def stub_engine(*behaviours: str) -> Iterator[Engine]:
+def stub_engine(*behaviours: str, stands_by: bool = False) -> Iterator[Engine]:
     """An engine of stub processes, one for each behaviour; see `stub_child`."""
     engine = Engine(echo_config(), ECHO_SPEC, frontends=len(behaviours))
     engine._processes.clear()
@@ -44,9 +46,9 @@ def stub_engine(*behaviours: str) -> Iterator[Engine]:
         offset = engine.plane.layout.frontend_process(index)
         settings = {"line": offset, "does": does}
         line = ProcessLine(engine.plane, offset)
-        engine._processes.append(
-            ManagedProcess("stub", "tests.server.stub_child", index, line, settings)
-        )
+        stub = ManagedProcess("stub", "tests.server.stub_child", index, line, settings)
+        stub.stands_by = stands_by
+        engine._processes.append(stub)
     try:
         yield engine
     finally:
@@ -110,8 +112,7 @@ def test_a_process_that_ended_is_replaced_by_the_next_generation() -> None:
         assert is_running(pid) is False
         now_s = time.monotonic()
         assert engine.watch(now_s) == ["stub 1 ended (exit -9); restart in 0 s"]
-        assert victim.process is None, "the death is confirmed before there is a successor (R7)"
-        assert engine.watch(now_s) == []
+        assert not Path(f"/proc/{pid}").exists(), "its death is confirmed (R7)"
         wait_until(lambda: engine.is_ready, "the successor is ready")
         assert victim.line.generation == 2
         assert pid_of(victim) != pid
@@ -123,7 +124,8 @@ def test_restarts_back_off_and_long_lives_are_forgiven() -> None:
         crashing = managed(engine)
         now_s = time.monotonic()
         for back_off_s in (*BACK_OFF_S, BACK_OFF_S[-1]):
-            engine.watch(now_s)
+            if crashing.process is None:
+                engine.watch(now_s)
             wait_for_death(crashing)
             (event,) = engine.watch(now_s)
             assert event == f"stub 0 ended (exit 1); restart in {back_off_s:g} s"
@@ -131,11 +133,96 @@ def test_restarts_back_off_and_long_lives_are_forgiven() -> None:
                 assert engine.watch(now_s + 0.99 * back_off_s) == []
                 assert crashing.process is None
             now_s += back_off_s
-        assert crashing.generation == len(BACK_OFF_S) + 1
+        crashing.settings["does"] = "run"
         engine.watch(now_s)
+        wait_until(lambda: engine.is_ready, "it gets ready")
+        now_s = time.monotonic()  # that of its heartbeat
+        engine.watch(now_s)
+        assert engine.plane.failing
+        engine.watch(now_s + FORGIVEN_AFTER_S + 1)
+        assert not engine.plane.failing
+        os.kill(pid_of(crashing), signal.SIGKILL)
         wait_for_death(crashing)
         (event,) = engine.watch(now_s + FORGIVEN_AFTER_S + 1)
         assert event.endswith("restart in 0 s")
+
+
+def test_a_death_now_and_then_is_no_failure() -> None:
+    with stub_engine("crash") as engine:
+        crashing = managed(engine)
+        now_s = time.monotonic()
+        for number in range(FAILING_AFTER):
+            assert not engine.plane.failing
+            engine.watch(now_s + 100 * number)
+            wait_for_death(crashing)
+            engine.watch(now_s + 100 * number)
+        assert engine.plane.failing, "so often in a row, and never ready, is one"
+
+
+# -- standing by
+
+
+def standby_of(process: ManagedProcess) -> int:
+    assert process.standby is not None
+    return process.standby.process.pid
+
+
+def test_who_stands_by_takes_over_at_once() -> None:
+    with stub_engine("run", stands_by=True) as engine:
+        engine.start()
+        process = managed(engine)
+        assert process.standby is None, "the start does not wait for it"
+        engine.watch(time.monotonic())
+        successor, victim = standby_of(process), pid_of(process)
+        os.kill(victim, signal.SIGKILL)
+        wait_for_death(process)
+        assert process.line.pid == victim, "nobody has taken its place yet"
+        engine.watch(time.monotonic())
+        assert pid_of(process) == successor
+        wait_until(lambda: engine.is_ready, "the successor is ready")
+        assert process.line.generation == 2
+        engine.watch(time.monotonic())
+        assert standby_of(process) != successor, "the next one"
+
+
+def test_a_standby_that_dies_is_replaced_in_time() -> None:
+    with stub_engine("crash standing by", stands_by=True) as engine:
+        engine.start()
+        process = managed(engine)
+        now_s = time.monotonic()
+        engine.watch(now_s)
+        assert process.standby is not None
+        process.standby.process.wait()
+        assert engine.watch(now_s) == ["the standby of stub 0 ended (exit 1)"]
+        assert engine.watch(now_s) == []
+        assert process.standby is None
+        engine.watch(now_s + BACK_OFF_S[-1])
+        assert process.standby is not None
+
+
+def test_a_standby_that_is_dead_is_not_waited_for() -> None:
+    with stub_engine("run", stands_by=True) as engine:
+        engine.start()
+        process = managed(engine)
+        engine.watch(time.monotonic())
+        for victim in (standby_of(process), pid_of(process)):
+            os.kill(victim, signal.SIGKILL)
+        wait_for_death(process)
+        assert process.standby is not None
+        process.standby.process.wait()
+        engine.watch(time.monotonic())
+        wait_until(lambda: engine.is_ready, "a fresh successor is ready")
+
+
+def test_a_standby_ends_with_the_engine() -> None:
+    before = open_descriptors()
+    with stub_engine("run", stands_by=True) as engine:
+        engine.start()
+        engine.watch(time.monotonic())
+        pid = standby_of(managed(engine))
+    assert not is_running(pid)
+    del engine
+    assert open_descriptors() == before
 
 
 def test_a_process_that_cannot_go_on_ends_the_engine() -> None:
@@ -156,7 +243,6 @@ def test_a_process_that_goes_round_no_more_is_killed_and_replaced() -> None:
         assert engine.watch(late_s) == ["stub 0 is stuck: killed"]
         wait_for_death(stuck)
         assert engine.watch(late_s) == ["stub 0 ended (exit -9); restart in 0 s"]
-        engine.watch(late_s)
         wait_until(lambda: engine.is_ready, "the successor is ready")
 
 
@@ -202,6 +288,18 @@ def test_a_signal_goes_to_one_kind_and_its_end_is_waited_for(
         engine.signal("stub", signal.SIGTERM)
 
 
+def test_only_what_is_ready_is_signalled_where_that_is_asked() -> None:
+    with stub_engine("run", "run") as engine:
+        first, second = managed(engine, index=0), managed(engine, index=1)
+        engine.start()
+        second.line.announce(second.generation)  # as one that is still starting
+        engine.signal_ready("stub", signal.SIGKILL)
+        assert first.process is not None
+        assert second.process is not None
+        first.process.wait()
+        assert second.process.poll() is None
+
+
 def test_a_close_ends_also_what_ignores_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes_module, "STOP_TIMEOUT_S", 0)
     with stub_engine("ignore SIGTERM", "run") as engine:
@@ -220,3 +318,34 @@ def test_no_descriptor_is_left(behaviour: str) -> None:
             assert behaviour == "refuse"
     del engine
     assert open_descriptors() == before
+
+
+# -- waiting for a death
+
+
+def test_a_death_ends_the_wait_for_one() -> None:
+    """By hours: a time-out that is waited for would be the test's own."""
+    with stub_engine("wait", "wait") as engine:
+        engine.start()
+        os.kill(pid_of(engine._processes[1]), signal.SIGKILL)
+        engine.wait_for_death(3600)
+        before = open_descriptors()
+        engine.wait_for_death(3600)  # it has not been reaped yet
+        assert open_descriptors() == before
+
+
+def test_an_old_kernel_without_pidfds_waits_for_the_time_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slept: list[float] = []
+
+    def none(pid: int) -> int:
+        raise OSError("function not implemented")
+
+    with stub_engine("wait") as engine:
+        engine.start()
+        monkeypatch.setattr(processes_module.os, "pidfd_open", none)
+        monkeypatch.setattr(processes_module.time, "sleep", slept.append)
+        engine.wait_for_death(7.5)
+        assert slept == [7.5]
+        monkeypatch.undo()

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.deliveries import MAX_KEPT
 from server.handshake import Parameters
 from server.session import GOING_AWAY, INVALID_DATA, MESSAGE_TOO_BIG, NORMAL_CLOSURE, Session
 from tests.server.fakes import MARK, FakeSlot
@@ -498,3 +499,79 @@ def test_any_sequence_of_messages_ends_cleanly(
     assert messages[0]["status"] == "ready"
     assert len({message["msgId"] for message in messages}) == len(messages)
     assert all(m.get("words") or m.get("isFinal") for m in messages if "text" in m)
+
+
+# -- a client that comes back
+
+
+def kept_session(slot: FakeSlot) -> Session:
+    return Session(slot, Parameters(MODEL_RATE_HZ), MODEL_RATE_HZ, "token")
+
+
+def test_ready_says_what_was_received() -> None:
+    slot = FakeSlot()
+    session = kept_session(slot)
+    assert [(m["audioBytes"], m["dones"]) for m in said(session)] == [(0, 0)]
+    session.receive_audio(pcm(1, 2, 3))
+    session.receive_text("done")
+    session.receive_text("hello?")
+    session.receive_audio(pcm(4))
+    said(session)
+    session.come_back(None)
+    ready = said(session)[0]
+    assert (ready["session"], ready["audioBytes"], ready["dones"]) == ("token", 8, 1)
+    assert slot.history == [1, 2, 3, MARK, 4]
+
+
+def test_what_may_not_have_arrived_is_said_again_as_it_was() -> None:
+    slot = FakeSlot()
+    session = kept_session(slot)
+    slot.partial("one")
+    slot.endpoint("one two")
+    slot.partial("three")
+    before = said(session)[1:]
+    session.come_back(before[0]["msgId"])
+    assert said(session)[1:] == before[1:]
+    session.come_back(None)
+    assert said(session)[1:] == before[1:], "a partial is of no use behind its final"
+    session.come_back(before[2]["msgId"])
+    assert said(session)[1:] == []
+
+
+def test_results_that_came_while_nobody_was_there_are_said_once() -> None:
+    slot = FakeSlot()
+    session = kept_session(slot)
+    said(session)
+    slot.endpoint("alone")
+    session.pump()
+    session.come_back(None)
+    assert kinds(session) == ["ready", "alone"]
+    assert kinds(session) == []
+
+
+def test_what_arrived_is_not_said_again() -> None:
+    slot = FakeSlot()
+    session = kept_session(slot)
+    for number in range(50):
+        slot.endpoint(str(number))
+    said(session)
+    session.arrived(session.said)
+    session.come_back(None)
+    assert kinds(session)[1:] == [str(number) for number in range(18, 50)]
+
+
+def test_a_session_that_ends_is_not_come_back_to() -> None:
+    session = kept_session(FakeSlot())
+    assert session.resumable
+    session.end()
+    assert not session.resumable
+    assert not session_on(FakeSlot()).resumable
+
+
+def test_a_client_that_takes_nothing_in_cannot_come_back() -> None:
+    session = kept_session(FakeSlot())
+    for _ in range(MAX_KEPT):
+        session.receive_text("hello?")
+    assert session.resumable
+    session.receive_text("hello?")
+    assert not session.resumable

@@ -6,12 +6,13 @@ import os
 import signal
 import socket
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from server.config import ServeConfig
-from server.supervisor import ServeError, bind
+from server.supervisor import ServeError, Signals, bind
 from shm.plane import NAME
 from tests.conformance.client import Client
 from tests.conformance.server_process import ECHO, HOST, ServerProcess, free_port, start
@@ -125,3 +126,25 @@ def test_a_host_that_is_none(host: str) -> None:
 def test_an_address_of_another_machine() -> None:
     with pytest.raises(ServeError, match=r"cannot listen on 192\.0\.2\.1 port "):
         bind(config("192.0.2.1", free_port()))
+
+
+def test_a_hangup_asks_for_a_reload_until_the_terminal_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    try:
+        for terminal_before, terminal_now, reloads in (
+            (True, True, True), (True, False, False), (False, False, True),
+        ):  # fmt: skip
+            monkeypatch.setattr("server.supervisor._has_terminal", partial(bool, terminal_before))
+            signals = Signals()
+            assert not signals.take_reload()
+            monkeypatch.setattr("server.supervisor._has_terminal", partial(bool, terminal_now))
+            signal.raise_signal(signal.SIGHUP)
+            signal.raise_signal(signal.SIGHUP)
+            assert signals.take_reload() == reloads
+            assert not signals.take_reload()
+            assert signals.stop != reloads
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from server.tls import TlsError, server_context
+from server.tls import Certificate, TlsError, server_context
 from tests.server.certificates import encrypted
 
 
@@ -80,3 +80,31 @@ def test_a_file_that_is_not_pem(tls_pair: tuple[Path, Path], tmp_path: Path, wro
 def test_certificate_and_key_swapped(tls_pair: tuple[Path, Path]) -> None:
     cert, key = tls_pair
     refusal(key, cert)
+
+
+def test_a_renewed_certificate_is_presented_to_new_connections(
+    tls_pair: tuple[Path, Path], other_tls_pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    paths = [tmp_path / "cert.pem", tmp_path / "key.pem"]
+
+    def put(pair: tuple[Path, Path]) -> None:
+        for source, path in zip(pair, paths, strict=True):
+            path.write_bytes(source.read_bytes())
+
+    put(tls_pair)
+    certificate = Certificate(*map(str, paths))
+    assert certificate.context is not None
+    put(other_tls_pair)
+    handshake(certificate.context, ssl.create_default_context(cafile=tls_pair[0]))
+    certificate.read_again()
+    handshake(certificate.context, ssl.create_default_context(cafile=other_tls_pair[0]))
+    put((tls_pair[0], other_tls_pair[1]))
+    with pytest.raises(TlsError, match="belong together"):
+        certificate.read_again()
+    handshake(certificate.context, ssl.create_default_context(cafile=other_tls_pair[0]))
+
+
+def test_without_tls_there_is_nothing_to_renew() -> None:
+    certificate = Certificate(None, None)
+    certificate.read_again()
+    assert certificate.context is None

@@ -7,17 +7,21 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from shm.child import EXIT_UNUSABLE, Child, ChildArguments
+from shm.child import EXIT_UNUSABLE, Child, ChildArguments, turn_message
 from shm.doorbells import Doorbells
 from shm.plane import Plane
+from shm.process_line import ProcessLine, ProcessState
+from tests.conformance.waiting import wait_until
 from tests.shm.planes import SMALL
 
 CHILD = """
 import sys
 from shm.child import Child, run_child
+from shm.process_line import ProcessLine
 
 def main(child):
     if child.settings.get("unusable"):
@@ -25,6 +29,9 @@ def main(child):
     if child.settings.get("crash"):
         raise KeyError("our mistake")
     child.stop_on_sigterm()
+    if not child.take_turn(ProcessLine(child.plane, child.plane.layout.worker_process(0))):
+        print("no turn", flush=True)
+        return
     print(child.index, child.generation, child.plane.geometry.slots, flush=True)
     while child.goes_on:
         child.bells.workers[0].wait(20)
@@ -48,12 +55,15 @@ def lifeline() -> Iterator[tuple[int, int]]:
 
 
 def start(
-    plane: Plane, bells: Doorbells, lifeline_fd: int, **settings: bool
+    plane: Plane, bells: Doorbells, lifeline_fd: int, turn_fd: int | None = None, **settings: bool
 ) -> subprocess.Popen[str]:
-    arguments = ChildArguments(3, 2, plane.fd, bells.fds, lifeline_fd, dict(settings))
+    arguments = ChildArguments(
+        3, 2, plane.fd, bells.fds, lifeline_fd, dict(settings), turn_fd=turn_fd
+    )
+    turns = () if turn_fd is None else (turn_fd,)
     return subprocess.Popen(
         [sys.executable, "-c", CHILD, arguments.to_json()],
-        pass_fds=(plane.fd, *bells.fds, lifeline_fd),
+        pass_fds=(plane.fd, *bells.fds, lifeline_fd, *turns),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -123,3 +133,54 @@ def test_our_mistake_is_a_traceback_and_another_code(plane: Plane, bells: Doorbe
         _, errors = process.communicate()
         assert "Traceback" in errors
         assert process.returncode not in {0, EXIT_UNUSABLE}
+
+
+# -- standing by
+
+
+@contextmanager
+def turn() -> Iterator[tuple[int, int]]:
+    with lifeline() as ends:
+        yield ends
+
+
+def test_a_child_that_stands_by_begins_in_its_turn(plane: Plane, bells: Doorbells) -> None:
+    """Until then the plane does not know it; from then on it has the number that it was given."""
+    line = ProcessLine(plane, plane.layout.worker_process(0))
+    with (
+        lifeline() as (read_end, _),
+        turn() as (turn_read, turn_write),
+        start(plane, bells, read_end, turn_read) as process,
+    ):
+        assert line.state is ProcessState.ABSENT
+        os.write(turn_write, turn_message(7))
+        assert first_line(process) == f"3 7 {SMALL.slots}\n"
+        assert (line.generation, line.pid) == (7, process.pid)
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate()[0] == "stopped\n"
+
+
+@pytest.mark.parametrize("end", ["turn", "lifeline", "SIGTERM"])
+def test_a_child_whose_turn_never_comes_just_ends(plane: Plane, bells: Doorbells, end: str) -> None:
+    with (
+        lifeline() as (read_end, life_end),
+        turn() as (turn_read, turn_write),
+        start(plane, bells, read_end, turn_read) as process,
+    ):
+        if end == "turn":
+            os.close(turn_write)
+        elif end == "lifeline":
+            os.close(life_end)
+        else:
+            wait_until(lambda: handles_sigterm(process.pid), "it has its handler")
+            process.send_signal(signal.SIGTERM)
+        assert process.communicate()[0] == "no turn\n"
+        assert process.returncode == 0
+    assert ProcessLine(plane, plane.layout.worker_process(0)).state is ProcessState.ABSENT
+
+
+def handles_sigterm(pid: int) -> bool:
+    """Whether a process catches it, by its status."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt"))
+    return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)

@@ -15,6 +15,7 @@ from shm.frontend_slot import FrontendSlot, SlotPool
 from shm.outbox import ResumePoint
 from shm.plane import Plane, PlaneError
 from shm.process_line import ProcessLine
+from shm.trace import Trace
 from shm.worker_slot import WorkerSlot
 from tests.shm.holder import holder
 from tests.shm.planes import SMALL, emission, final, samples
@@ -50,6 +51,15 @@ def test_processes_are_listed_present_and_absent(plane: Plane) -> None:
     found = columns(plane, "decoder 1")
     assert found[4] == "ready"
     assert found[6] == "2"
+
+
+def test_the_way_of_the_last_chunk_is_told(plane: Plane, bells: Doorbells) -> None:
+    assert "chunk, " not in list(inspect.report(plane, 0))[-1]
+    times_ns = (1_000_000 * at for at in (10, 11, 41, 90, 94, 200, 201))
+    FrontendSlot(plane, bells, 2, frontend=0).leave_trace(Trace._make(times_ns))
+    told = list(inspect.report(plane, 0))[-1]
+    assert told.startswith("slot 2, its last chunk, 191.0 ms: received_to_ringed 1.0, ")
+    assert "staged_to_stepped 49.0" in told
 
 
 def test_a_second_pass_is_listed_like_the_others(plane: Plane) -> None:

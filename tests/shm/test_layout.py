@@ -57,7 +57,7 @@ def regions(plan: Layout) -> list[tuple[str, int, int]]:
         add(f"decoder line {slot}", plan.decoder_line(slot), line)
         add(f"second-pass line {slot}", plan.second_pass_line(slot), line)
         add(f"marks {slot}", plan.mark_ring(slot), 8 * layout.MARK_RECORDS)
-        add(f"arrivals {slot}", plan.arrival_ring(slot), 8 * geometry.arrival_words)
+        add(f"arrivals {slot}", plan.arrival_ring(slot), layout.ARRIVAL_BYTES * geometry.arrivals)
         add(f"audio {slot}", plan.audio_ring(slot), 2 * geometry.ring_samples)
         for index in range(geometry.emission_records):
             size = geometry.emission_record_bytes
@@ -163,6 +163,7 @@ WRITER_OF = {
     "SLOT_OUTBOX_TAIL": {"frontend_slot.py"},
     "SLOT_ORIGIN_SAMPLES": {"frontend_slot.py"},
     "SLOT_PARTIALS": {"frontend_slot.py"},
+    "SLOT_TRACE": {"frontend_slot.py"},
     "SLOT_EMISSION_HEAD": {"worker_slot.py"},
     "SLOT_POSITION_SAMPLES": {"worker_slot.py"},
     "SLOT_PAUSE_START": {"worker_slot.py"},

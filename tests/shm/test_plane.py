@@ -47,11 +47,14 @@ def test_views_end_with_their_part(plane: Plane) -> None:
         plane.line(0)[layout.LINE_WORDS]
 
 
-def test_shutdown_is_seen(plane: Plane) -> None:
+def test_shutdown_and_failure_are_seen(plane: Plane) -> None:
     child = Plane.attach(plane.fd)
     assert not child.shutting_down
     plane.header[layout.HEADER_SHUTDOWN] = 1
     assert child.shutting_down
+    for failing in (True, False):
+        plane.set_failing(failing)
+        assert child.failing is failing
 
 
 def test_a_read_only_mapping_cannot_be_written(plane: Plane) -> None:
@@ -91,7 +94,7 @@ def test_a_descriptor_of_something_else_is_refused() -> None:
 
 def test_another_version_is_refused_with_both_versions(plane: Plane) -> None:
     plane.header[layout.HEADER_VERSION] = 99
-    with pytest.raises(PlaneError, match="version 99, this program reads version 4"):
+    with pytest.raises(PlaneError, match="version 99, this program reads version 5"):
         Plane.attach(plane.fd)
 
 

@@ -51,6 +51,13 @@ def test_a_worker_says_what_it_runs_on(plane: Plane) -> None:
         assert line.device == name
 
 
+def test_a_worker_says_how_many_streams_it_could_step(plane: Plane) -> None:
+    line = ProcessLine(plane, plane.layout.worker_process(0))
+    assert line.streams == 0
+    line.could_step(37)
+    assert ProcessLine(Plane.attach(plane.fd), plane.layout.worker_process(0)).streams == 37
+
+
 def test_lines_are_each_processes_own(plane: Plane) -> None:
     ProcessLine(plane, plane.layout.frontend_process(0)).announce(1)
     others = [

@@ -11,7 +11,8 @@ from shm.frontend_slot import FrontendSlot
 from shm.layout import LINE_BYTES, RECORD_STAMP
 from shm.outbox import ResumePoint
 from shm.plane import Plane
-from shm.stamp import stamp, stamp_of
+from shm.stamp import earlier_of, stamp, stamp_of
+from shm.trace import OF_EMISSION, OF_OUTBOX
 from shm.worker_slot import WorkerSlot
 from tests.shm.planes import emission, final
 
@@ -27,9 +28,17 @@ def test_a_record_tells_when_it_was_published() -> None:
     assert touched[-1] < LINE_BYTES
 
 
-def test_no_header_reaches_the_stamp() -> None:
-    assert emissions._HEADER.size <= RECORD_STAMP
-    assert outbox._HEADER.size <= RECORD_STAMP
+def test_earlier_times_are_found_again_in_their_order() -> None:
+    record = memoryview(bytearray(2 * LINE_BYTES))
+    stamp(record, (11, 12, 13))
+    assert earlier_of(record, 3) == (11, 12, 13)
+    assert earlier_of(record, 2) == (11, 12)
+    assert stamp_of(record) > 13
+
+
+def test_no_header_reaches_the_times() -> None:
+    assert emissions._HEADER.size <= RECORD_STAMP - 8 * OF_EMISSION
+    assert outbox._HEADER.size <= RECORD_STAMP - 8 * OF_OUTBOX
 
 
 def test_emissions_and_results_are_stamped_and_unharmed(plane: Plane, bells: Doorbells) -> None:
@@ -38,13 +47,31 @@ def test_emissions_and_results_are_stamped_and_unharmed(plane: Plane, bells: Doo
     times = [time.monotonic_ns()]
     for number in range(2):
         written = emission(first_frame=4 * number)
-        worker.publish(written)
+        worker.publish(written, (1, 2, 3 + number))
         times.append(decoder.stepped_ns)
         assert (decoder.read().log_probs == written.log_probs).all()
-        decoder.step_past()
+        if number == 0:
+            decoder.step_past()
     result = final("a b", resume=ResumePoint(1, 0, 0, 2, 0))
     decoder.publish(result)
     assert frontend.take() == result
-    times.append(frontend.taken_stamp_ns)
+    *chunk, stepped_ns, searched_ns, published_ns = frontend.taken_times_ns
+    assert chunk == [1, 2, 4], "those of the record that the result came of"
+    assert stepped_ns == times[-1]
+    times += [searched_ns, published_ns]
     assert times == sorted(times)
     assert times[-1] <= time.monotonic_ns()
+
+
+def test_a_result_that_is_held_was_searched_before(plane: Plane, bells: Doorbells) -> None:
+    frontend = FrontendSlot(plane, bells, 0, frontend=0)
+    worker, decoder = WorkerSlot(plane, bells, 0), DecoderSlot(plane, bells, 0)
+    worker.publish(emission())
+    decoder.read()
+    decoder.hold()
+    held_ns = decoder.searched_ns
+    decoder.publish(final("a", resume=ResumePoint(1, 0, 0, 1, 0)))
+    decoder.step_past()
+    assert frontend.take() is not None
+    assert frontend.taken_times_ns[4] == held_ns
+    assert decoder.searched_ns == 0, "the next record's search has not ended yet"

@@ -17,10 +17,14 @@ class CrashError(Exception):
 
 
 class WatchedPlane(Plane):
-    """``before`` is called with "load" or "store" ahead of every access to a word."""
+    """``before`` is called with "load" or "store" ahead of every access to a word.
+
+    ``word`` is then the word's index in its line or ring.
+    """
 
     def __init__(self, plane: Plane, before: Callable[[str], None]) -> None:
         self.before = before
+        self.word = 0
         super().__init__(plane.fd, plane.layout, writable=True)
 
     def words(self, offset: int, count: int) -> Words:
@@ -33,10 +37,12 @@ class _WatchedWords:
         self._plane = plane
 
     def __getitem__(self, index: int) -> int:
+        self._plane.word = index
         self._plane.before("load")
         return self._words[index]
 
     def __setitem__(self, index: int, value: int) -> None:
+        self._plane.word = index
         self._plane.before("store")
         self._words[index] = value
 

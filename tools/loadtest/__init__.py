@@ -8,6 +8,7 @@ can be pointed at any server of the same contract.
     schedule   when what is to be sent: pure
     stream     one connection; runner: all of them
     messages   what a server says: pure
+    dialects   what servers of other kinds say, and want to hear: pure
     ledger     what that means, message by message: pure
     tally      what all streams measured
     verdict    the bounds, and by how much they are missed: pure

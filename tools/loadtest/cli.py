@@ -58,7 +58,9 @@ def _run(options: Options) -> Run:
     enough_s = options.streams * options.duration_s
     clips = load_clips(options.audio, rate_hz, options.duration_s, enough_s, orders)
     lengths = [clip.samples for clip in clips]
-    target = Target(options.request_url, rate_hz, options.timeout_s, clips)
+    target = Target(
+        options.request_url, rate_hz, options.timeout_s, clips, options.protocol, options.api_key
+    )
     tally = Tally()
     run = run_streams(
         target,

@@ -33,6 +33,9 @@ endpoint by itself a moment earlier, whose final then also arrives after `done` 
 3. An empty final is the answer for certain, for nothing but `done` makes a server send one. Another
    empty one after it answers nothing and is counted as a repeated response.
 
+Servers of other protocols (see `dialects`) do not say when words were spoken. There is no lag then,
+and an utterance without a partial has been silent since its turn began, or since the final before.
+
 So a slow answer is never counted as a fast one. What cannot be told from outside: an endpoint's
 final that arrives just after `done`, while the true answer never comes, passes as the answer.
 
@@ -41,9 +44,12 @@ Written and read by one asyncio task set on one thread; bounded by the run's num
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
-from tools.loadtest.messages import Hypothesis, MalformedMessageError, Notice, parse_message
+from tools.loadtest.dialects import Dialect, Ours
+from tools.loadtest.messages import Hypothesis, MalformedMessageError, Notice
+from tools.loadtest.messages import Message as Heard
 from tools.loadtest.schedule import ClipSchedule, Message
 from tools.loadtest.tally import Fault, Metric, Tally, Turn
 
@@ -53,10 +59,24 @@ ROUNDING_MS: Final = 1.0
 
 
 class StreamLedger:
-    """Writes down one connection's life. `connect_due_s` is when it was to be opened."""
+    """Writes down one connection's life. `connect_due_s` is when it was to be opened.
 
-    def __init__(self, stream: int, rate_hz: int, connect_due_s: float, tally: Tally) -> None:
+    A stream that has several, one after the other, is counted as ready with its first.
+    """
+
+    def __init__(
+        self,
+        stream: int,
+        rate_hz: int,
+        connect_due_s: float,
+        tally: Tally,
+        dialect: Dialect | None = None,
+        *,
+        is_first: bool = True,
+    ) -> None:
         self._stream = stream
+        self._dialect = dialect or Ours()
+        self._is_first = is_first
         self._rate_hz = rate_hz
         self._connect_due_s = connect_due_s
         self._tally = tally
@@ -65,6 +85,7 @@ class StreamLedger:
         self._sent_samples = 0
         self._covered_ms = 0.0
         self._last_partial_s: float | None = None  # of the utterance that is being spoken
+        self._last_final_s = -math.inf  # of this turn
         self._is_finished = False
         self.is_ready = False
 
@@ -75,6 +96,7 @@ class StreamLedger:
         self._turns.append(turn)
         self._tally.turns.append(turn)
         self._last_partial_s = None  # where the `done` before was lost, its utterance ends here
+        self._last_final_s = -math.inf
 
     def sent(self, message: Message, now_s: float) -> None:
         """A message has been handed to the transport."""
@@ -115,14 +137,20 @@ class StreamLedger:
     def receive(self, raw: str | bytes, now_s: float) -> None:
         """A message has arrived."""
         try:
-            message = parse_message(raw)
+            message = self._dialect.read(raw)
         except MalformedMessageError as error:
             self._tally.note(Fault.MALFORMED, str(error))
             return
-        if message.message_id in self._tally.message_ids:
-            self._tally.note(Fault.DUPLICATE, "a msgId that was used before")
-            return
-        self._tally.message_ids.add(message.message_id)
+        if message is not None:
+            self.take(message, now_s)
+
+    def take(self, message: Heard, now_s: float) -> None:
+        """A message has arrived and been understood."""
+        if message.message_id:
+            if message.message_id in self._tally.message_ids:
+                self._tally.note(Fault.DUPLICATE, "a msgId that was used before")
+                return
+            self._tally.message_ids.add(message.message_id)
         if isinstance(message, Notice):
             self._notice(message, now_s)
         elif not self._turns:
@@ -141,7 +169,7 @@ class StreamLedger:
             self._tally.note(Fault.DUPLICATE, "ready said twice")
         else:
             self.is_ready = True
-            self._tally.streams_ready += 1
+            self._tally.streams_ready += self._is_first
             connect_s = now_s - self._connect_due_s
             self._tally.series[Metric.CONNECT_READY].add(now_s, connect_s)
 
@@ -152,10 +180,10 @@ class StreamLedger:
 
     def _partial(self, partial: Hypothesis, now_s: float) -> None:
         self._tally.partials += 1
-        if not partial.words:
+        if not partial.says_something:
             self._tally.note(Fault.MALFORMED, "a partial without words")
             return
-        end_ms = partial.words[-1].end_ms
+        end_ms = partial.words[-1].end_ms if partial.words else 0.0
         if end_ms > self._covered_ms:
             self._covered_ms = end_ms
             self._tally.series[Metric.LAG].add(now_s, now_s - self._covered_due_s(end_ms))
@@ -169,10 +197,10 @@ class StreamLedger:
             self._tally.note(Fault.DUPLICATE, "a final that came before")
             return
         self._final_contents.add(content)
-        if not final.words and self._is_finished:
+        if not final.says_something and self._is_finished:
             return  # some servers answer the close itself with a final
         turn = self._turn_of(final)
-        if not final.words and not self._may_be_empty(turn):
+        if not final.says_something and not self._may_be_empty(turn):
             self._tally.note(Fault.DUPLICATE, "an empty final that no done asked for")
             return
         self._tally.finals += 1
@@ -183,16 +211,18 @@ class StreamLedger:
             turn.answer_s = now_s
 
     def _end_utterance(self, final: Hypothesis, turn: Turn, now_s: float) -> None:
-        if final.words:
+        if final.says_something:
             end_s = turn.schedule.done_due_s if turn.done_sent else now_s
             tail_s = max(0.0, end_s - self._silent_since_s(final, turn))
             self._tally.series[Metric.TAIL_GAP].add(now_s, tail_s)
-            self._covered_ms = max(self._covered_ms, final.words[-1].end_ms)
+            if final.words:
+                self._covered_ms = max(self._covered_ms, final.words[-1].end_ms)
         self._last_partial_s = None
+        self._last_final_s = now_s
 
     def _may_be_empty(self, turn: Turn) -> bool:
         """Whether a final without words can be the answer of this turn's `done`."""
-        answered_empty = turn.answer_s is not None and not turn.finals[-1].words
+        answered_empty = turn.answer_s is not None and not turn.finals[-1].says_something
         return turn.done_sent and not answered_empty
 
     def _turn_of(self, final: Hypothesis) -> Turn:
@@ -214,6 +244,8 @@ class StreamLedger:
         """Since when nothing has come back for the speech of this utterance."""
         if self._last_partial_s is not None:
             return self._last_partial_s
+        if not hypothesis.timed:
+            return max(turn.schedule.start_s, self._last_final_s)
         first_sample = self._sample(hypothesis.words[0].start_ms) - turn.first_sample
         return turn.schedule.due_s(max(0, first_sample) + 1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 LONGEST_STREAM_MS: Final = 1e12
 
@@ -24,12 +24,21 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """A partial, or the final of an utterance."""
+    """A partial, or the final of an utterance.
+
+    Where it is not ``timed`` its ``words`` are left out; ``message_id`` is empty where the server
+    gives none.
+    """
 
     message_id: str
     text: str
     is_final: bool
     words: tuple[Word, ...]
+    timed: bool = True
+
+    @property
+    def says_something(self) -> bool:
+        return bool(self.words) if self.timed else bool(self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +50,10 @@ class Notice:
     info: str
 
 
-def parse_message(raw: str | bytes) -> Hypothesis | Notice:
+Message: TypeAlias = Hypothesis | Notice
+
+
+def parse_message(raw: str | bytes) -> Message:
     """Reads one message.
 
     Raises MalformedMessageError where it is binary, no JSON, or lacks what the protocol promises.

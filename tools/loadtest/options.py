@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Final, NoReturn
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from tools.loadtest.clips import BUNDLED_AUDIO
+from tools.loadtest.dialects import DEFAULT_URLS, DIALECTS
 from tools.loadtest.verdict import Bounds
 
 EXIT_STATUSES = """\
@@ -25,6 +28,7 @@ examples:
   loadtest --streams 40 --duration 300 --json run.json --plot run.png
   loadtest --audio my-recordings/ --max-wer 15
   loadtest --find-max --json trials.json    how many streams does it hold?
+  loadtest --protocol vosk --sample-rate 16000        and how many a server of another kind?
 
 A file transcripts.jsonl beside the audio ({"audio": "a.wav", "text": "what is said"} on each line)
 or transcripts.tsv (file name, tab, text) adds the word error rate to the figures."""
@@ -32,6 +36,10 @@ or transcripts.tsv (file name, tab, text) adds the word error rate to the figure
 DURATION_S: Final = 60.0
 TRIAL_DURATION_S: Final = 120.0
 MOST_STREAMS: Final = 1000
+DEFAULT_RATES_HZ: Final = {"ours": 8000, "vosk": 8000, "sherpa-onnx": 16_000}
+API_KEY_VARIABLE: Final = "LOADTEST_API_KEY"
+
+_BEARER_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750
 
 
 class UsageError(ValueError):
@@ -55,10 +63,14 @@ class Options:
     plot_path: Path | None
     find_max: bool = False
     most_streams: int = MOST_STREAMS
+    protocol: str = "ours"
+    api_key: str | None = None
 
     @property
     def request_url(self) -> str:
         """The URL with the parameters that the protocol wants for this run."""
+        if self.protocol != "ours":
+            return self.url
         parts = urlsplit(self.url)
         query = parse_qsl(parts.query, keep_blank_values=True)
         if self.sample_rate_hz != 8000:
@@ -75,11 +87,11 @@ def parse_options(argv: Sequence[str] | None) -> Options:
     """
     given = _parser().parse_args(argv)
     options = Options(
-        url=given.url,
+        url=given.url or DEFAULT_URLS[given.protocol],
         streams=given.streams,
         audio=tuple(given.audio),
         duration_s=given.duration or (TRIAL_DURATION_S if given.find_max else DURATION_S),
-        sample_rate_hz=given.sample_rate,
+        sample_rate_hz=given.sample_rate or DEFAULT_RATES_HZ[given.protocol],
         text2int=given.text2int == "yes",
         seed=given.seed,
         timeout_s=given.timeout,
@@ -93,6 +105,8 @@ def parse_options(argv: Sequence[str] | None) -> Options:
         plot_path=given.plot,
         find_max=given.find_max,
         most_streams=given.most_streams,
+        protocol=given.protocol,
+        api_key=given.api_key,
     )
     _check(options)
     return options
@@ -110,6 +124,10 @@ def _check(options: Options) -> None:
     for name, _value in parse_qsl(parts.query, keep_blank_values=True):
         if name in ("downsample", "sampleRate", "text2int"):
             raise UsageError(f"{name} does not belong in --url: use --sample-rate and --text2int")
+    if options.text2int and options.protocol != "ours":
+        raise UsageError("--text2int is for --protocol ours")
+    if options.api_key is not None and not _BEARER_TOKEN.fullmatch(options.api_key):
+        raise UsageError("--api-key should be letters, digits and -._~+/ without blanks")
     for path in (options.json_path, options.plot_path):
         if path is not None and not path.parent.is_dir():
             raise UsageError(f"no such folder for the result: {path.parent}")
@@ -128,7 +146,25 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument_group("the load").add_argument
     add("--streams", type=_count, default=6, metavar="N", help="connections at the same time")
-    add("--url", default="ws://localhost:4444", help="the server, ws:// or wss://")
+    add(
+        "--url",
+        help="the server, ws:// or wss:// (default: localhost, on the port that is usual for the "
+        "protocol)",
+    )
+    add(
+        "--protocol",
+        choices=tuple(DIALECTS),
+        default="ours",
+        help="what the server speaks; of the others, each clip gets a connection of its own, and "
+        "no lag can be measured",
+    )
+    add(
+        "--api-key",
+        default=os.environ.get(API_KEY_VARIABLE),
+        metavar="KEY",
+        help=f"for a server that asks for one; {API_KEY_VARIABLE} in the environment keeps it out "
+        "of the list of processes (default: no key)",
+    )
     add(
         "--duration",
         type=_positive,
@@ -164,8 +200,8 @@ def _parser() -> argparse.ArgumentParser:
         "--sample-rate",
         type=int,
         choices=(8000, 16000),
-        default=8000,
-        help="Hz of the audio that is sent",
+        help="Hz of the audio that is sent (default: 8000; 16000 for sherpa-onnx, which has to be "
+        "started for it)",
     )
     add(
         "--text2int",

@@ -53,6 +53,7 @@ def document(run: Run) -> dict[str, object]:
         "checks": [{**asdict(check), "holds": check.holds} for check in run.checks],
         "configuration": {
             "url": options.request_url,
+            "protocol": options.protocol,
             "streams": options.streams,
             "audio": [str(path) for path in options.audio],
             "duration_s": options.duration_s,

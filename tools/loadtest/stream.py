@@ -10,17 +10,15 @@ import asyncio
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from tools.loadtest.clips import Clip
+from tools.loadtest.dialects import DIALECTS, READY, Dialect
 from tools.loadtest.ledger import StreamLedger
 from tools.loadtest.schedule import ClipSchedule, Excerpt
 from tools.loadtest.tally import Fault, Tally
-
-DONE: Final = "done"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +29,13 @@ class Target:
     rate_hz: int
     timeout_s: float
     clips: Sequence[Clip]
+    protocol: str = "ours"
+    api_key: str | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What goes with every connection's request."""
+        return {} if self.api_key is None else {"Authorization": f"Bearer {self.api_key}"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +48,31 @@ class StreamPlan:
 
 
 async def play_stream(plan: StreamPlan, target: Target, tally: Tally) -> None:
-    """Connects, plays, closes. What goes wrong goes to the tally."""
+    """Connects, plays, closes; what goes wrong goes to the tally.
+
+    Where a connection is over with its first utterance, each excerpt gets one of its own.
+    """
     await _sleep_until(plan.connect_due_s)
+    try:
+        if not DIALECTS[target.protocol].one_turn:
+            await _play_connection(plan, target, tally)
+            return
+        for number, excerpt in enumerate(plan.excerpts):
+            due_s = _now_s() if number else plan.connect_due_s
+            alone = StreamPlan(plan.number, due_s, [excerpt])
+            if not await _play_connection(alone, target, tally, is_first=number == 0):
+                return
+    finally:
+        tally.streams_ended += 1
+
+
+async def _play_connection(
+    plan: StreamPlan, target: Target, tally: Tally, *, is_first: bool = True
+) -> bool:
+    """Plays one connection to its end; False where there was none."""
     opening = connect(
         target.url,
+        additional_headers=target.headers,
         compression=None,  # audio does not shrink, and the load should be the server's
         proxy=None,  # a proxy's latency is not the server's
         open_timeout=target.timeout_s,
@@ -54,13 +80,13 @@ async def play_stream(plan: StreamPlan, target: Target, tally: Tally) -> None:
     )
     try:
         async with opening as connection:
-            await _Player(connection, plan, target, tally).play()
+            await _Player(connection, plan, target, tally, is_first=is_first).play()
+        return True
     except InvalidStatus as error:
         tally.note(Fault.REFUSED, _refusal(error))
     except (InvalidHandshake, OSError) as error:  # a TimeoutError is an OSError
         tally.note(Fault.UNREACHABLE, str(error) or "the connection could not be opened in time")
-    finally:
-        tally.streams_ended += 1
+    return False
 
 
 class _ConnectionGoneError(Exception):
@@ -69,12 +95,26 @@ class _ConnectionGoneError(Exception):
 
 class _Player:
     def __init__(
-        self, connection: ClientConnection, plan: StreamPlan, target: Target, tally: Tally
+        self,
+        connection: ClientConnection,
+        plan: StreamPlan,
+        target: Target,
+        tally: Tally,
+        *,
+        is_first: bool,
     ) -> None:
+        self._dialect: Dialect = DIALECTS[target.protocol]()
         self._connection = connection
         self._plan = plan
         self._target = target
-        self._ledger = StreamLedger(plan.number, target.rate_hz, plan.connect_due_s, tally)
+        self._ledger = StreamLedger(
+            plan.number,
+            target.rate_hz,
+            plan.connect_due_s,
+            tally,
+            self._dialect,
+            is_first=is_first,
+        )
         self._news = asyncio.Event()  # a message has come, or none will come any more
         self._is_closed = False
 
@@ -100,6 +140,11 @@ class _Player:
 
     async def _converse(self) -> None:
         timeout_s = self._target.timeout_s
+        opening = self._dialect.opening(self._target.rate_hz)
+        if opening is not None:
+            await self._connection.send(opening)
+        if not self._dialect.says_ready:
+            self._ledger.take(READY, _now_s())
         if not await self._wait_for(lambda: self._ledger.is_ready, _now_s() + timeout_s):
             self._ledger.dropped(f"not ready after {timeout_s:g} s")
             return
@@ -113,14 +158,23 @@ class _Player:
         ledger.begin_turn(clip.name, reference, schedule)
         for message in schedule.messages():
             await _sleep_until(message.due_s)
-            await self._connection.send(clip.pcm[2 * message.first : 2 * message.end])
+            pcm = clip.pcm[2 * message.first : 2 * message.end]
+            await self._connection.send(self._dialect.audio(pcm))
             ledger.sent(message, _now_s())
         ledger.sending_done()
-        await self._connection.send(DONE)
-        if not await self._wait_for(lambda: ledger.is_answered, _now_s() + self._target.timeout_s):
+        await self._connection.send(self._dialect.done())
+        if not await self._wait_for(self._is_answered, _now_s() + self._target.timeout_s):
             ledger.give_up()
-        while ledger.is_answered and not self._is_closed and ledger.settled_s > _now_s():
+        while (
+            not self._dialect.one_turn
+            and ledger.is_answered
+            and not self._is_closed
+            and ledger.settled_s > _now_s()
+        ):
             await self._news_before(ledger.settled_s)
+
+    def _is_answered(self) -> bool:
+        return self._dialect.is_over if self._dialect.one_turn else self._ledger.is_answered
 
     async def _wait_for(self, condition: Callable[[], bool], deadline_s: float) -> bool:
         """Waits until the condition holds; False at the deadline."""

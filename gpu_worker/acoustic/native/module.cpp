@@ -11,11 +11,11 @@ namespace {
 using acoustic::Int8Linear;
 using Floats = py::array_t<float, py::array::c_style>;
 
-Int8Linear make(const Floats& weight, const Floats& bias) {
+Int8Linear make(const Floats& weight, const Floats& bias, bool may_use_amx) {
   if (weight.ndim() != 2 || bias.ndim() != 1 || bias.shape(0) != weight.shape(0)) {
     throw std::invalid_argument("weight must be (outputs, inputs) and bias (outputs,)");
   }
-  return Int8Linear(weight.data(), bias.data(), weight.shape(0), weight.shape(1));
+  return Int8Linear(weight.data(), bias.data(), weight.shape(0), weight.shape(1), may_use_amx);
 }
 
 void run(const Int8Linear& layer, const Floats& in, Floats& out) {
@@ -36,7 +36,9 @@ void run(const Int8Linear& layer, const Floats& in, Floats& out) {
 
 PYBIND11_MODULE(_native, module) {
   module.def("int8_is_supported", &acoustic::int8_is_supported);
+  module.def("amx_is_supported", &acoustic::amx_is_supported);
   py::class_<Int8Linear>(module, "Int8Linear")
-      .def(py::init(&make), py::kw_only(), py::arg("weight"), py::arg("bias"))
+      .def(py::init(&make), py::kw_only(), py::arg("weight"), py::arg("bias"),
+           py::arg("may_use_amx") = true)
       .def("run", &run, py::arg("rows").noconvert(), py::arg("out").noconvert());
 }

@@ -46,24 +46,32 @@ def by_hand(rows: Floats, weight: Floats, bias: Floats) -> Floats:
     return sums * (weight_scale.T * in_scale) + bias
 
 
-def run(rows: Floats, weight: Floats, bias: Floats) -> Floats:
+def run(rows: Floats, weight: Floats, bias: Floats, *, may_use_amx: bool = True) -> Floats:
     out = np.empty((len(rows), len(weight)), np.float32)
-    _native.Int8Linear(weight=weight, bias=bias).run(rows, out)
+    _native.Int8Linear(weight=weight, bias=bias, may_use_amx=may_use_amx).run(rows, out)
     return out
 
 
+@pytest.mark.parametrize("may_use_amx", [False, True])
 @settings(deadline=None)
 @given(
-    rows=st.integers(0, 20),
-    inputs=st.integers(1, 70),
+    rows=st.integers(0, 70),
+    inputs=st.integers(1, 140),
     outputs=st.integers(1, 70),
     seed=st.integers(0, 99),
 )
 def test_it_is_to_the_bit_what_its_definition_says(
-    rows: int, inputs: int, outputs: int, seed: int
+    may_use_amx: bool, rows: int, inputs: int, outputs: int, seed: int
 ) -> None:
     layer = made_up(rows, inputs, outputs, seed)
-    np.testing.assert_array_equal(run(*layer), by_hand(*layer))
+    np.testing.assert_array_equal(run(*layer, may_use_amx=may_use_amx), by_hand(*layer))
+
+
+def test_what_a_call_has_left_in_memory_does_not_matter() -> None:
+    """Wide rows first, then fewer and narrower ones, which end within a tile."""
+    wide, narrow = made_up(70, 140, 40, seed=4), made_up(9, 65, 17, seed=5)
+    run(*wide)
+    np.testing.assert_array_equal(run(*narrow), by_hand(*narrow))
 
 
 def test_sums_do_not_overflow() -> None:

@@ -48,7 +48,8 @@ class Oracle:
     def __call__(self, tokens: torch.Tensor, state: Rows) -> torch.Tensor:
         state.texts = [(*t, int(n)) for t, n in zip(state.texts, tokens.tolist(), strict=True)]
         said = zip(state.seeds, state.texts, strict=True)
-        return torch.stack([self.logits(seed, text[1:]) for seed, text in said])
+        logits = torch.stack([self.logits(seed, text[1:]) for seed, text in said])
+        return logits.log_softmax(-1)
 
     def logits(self, seed: int, text: Tokens) -> torch.Tensor:
         random = torch.Generator().manual_seed(hash((seed, text)) % 2**31)

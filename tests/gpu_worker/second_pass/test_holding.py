@@ -9,7 +9,7 @@ import pytest
 
 from gpu_worker.decoding import FrameHypothesis
 from gpu_worker.partials import INTERMED_PARTIAL_MS
-from gpu_worker.second_pass.questions import GIVEN_UP_AFTER_DEATHS
+from gpu_worker.second_pass.questions import GIVEN_UP_AFTER_SUCCESSORS
 from shm import layout
 from shm.heard import Purpose
 from shm.second_pass_slot import Question
@@ -268,12 +268,12 @@ def test_a_pause_is_asked_about_again_after_a_partial(slot: AskingSlot) -> None:
     assert slot.question == Question(3, 0, 70, Purpose.AHEAD)
 
 
-def test_what_kills_two_second_passes_ahead_of_its_final_kills_no_third(slot: AskingSlot) -> None:
+def test_what_kills_second_passes_ahead_of_its_final_kills_no_more(slot: AskingSlot) -> None:
     slot.emit("ab c")
     slot.results()
     slot.worker.pauses(0, 10)
     slot.results()
-    slot.start_second_pass(1 + GIVEN_UP_AFTER_DEATHS)
+    slot.start_second_pass(1 + GIVEN_UP_AFTER_SUCCESSORS)
     slot.results()
     question = slot.question
     assert question is not None
@@ -338,18 +338,18 @@ def test_a_client_that_leaves_while_a_partial_is_held(slot: AskingSlot) -> None:
 def test_after_one_death_the_successor_is_waited_for(slot: AskingSlot) -> None:
     slot.emit("ab cd", end=ENDPOINT)
     assert slot.results() == []
-    for generation in range(2, 1 + GIVEN_UP_AFTER_DEATHS):
+    for generation in range(2, 1 + GIVEN_UP_AFTER_SUCCESSORS):
         slot.start_second_pass(generation)
         assert slot.results() == []
     slot.hears("ab cb")
     assert texts(slot.results()) == ["ab cb."]
 
 
-def test_when_it_dies_again_the_first_passs_text_is_final(slot: AskingSlot) -> None:
+def test_when_it_dies_again_and_again_the_first_passs_text_is_final(slot: AskingSlot) -> None:
     slot.emit("ab cd", end=ENDPOINT)
     slot.emit("da", segment=1, start=10, end=ENDPOINT)
     assert slot.results() == []
-    slot.start_second_pass(1 + GIVEN_UP_AFTER_DEATHS)
+    slot.start_second_pass(1 + GIVEN_UP_AFTER_SUCCESSORS)
     assert texts(slot.results()) == ["ab cd."]
     assert slot.hears("db") == Question(3, 10, 14, Purpose.FINAL), (
         "the next question is put all the same"
@@ -358,12 +358,12 @@ def test_when_it_dies_again_the_first_passs_text_is_final(slot: AskingSlot) -> N
 
 
 def test_what_was_given_up_kills_nobody_else(slot: AskingSlot) -> None:
-    """No successor finds the audio that two second passes died of."""
+    """No successor finds the audio that second passes died of."""
     slot.emit("ab cd", end=ENDPOINT)
     slot.results()
-    slot.start_second_pass(1 + GIVEN_UP_AFTER_DEATHS)
+    slot.start_second_pass(1 + GIVEN_UP_AFTER_SUCCESSORS)
     assert texts(slot.results()) == ["ab cd."]
-    slot.start_second_pass(2 + GIVEN_UP_AFTER_DEATHS)
+    slot.start_second_pass(2 + GIVEN_UP_AFTER_SUCCESSORS)
     assert slot.question is None or slot.question.start == slot.question.stop
 
 
@@ -394,7 +394,7 @@ def test_a_partial_is_given_up_as_a_final_is(slot: AskingSlot) -> None:
     slot.emit("abcd" * 8)
     slot.emit("abcdabcd", first=32)
     assert slot.results() == []
-    slot.start_second_pass(1 + GIVEN_UP_AFTER_DEATHS)
+    slot.start_second_pass(1 + GIVEN_UP_AFTER_SUCCESSORS)
     assert texts(slot.results()) == ["abcd" * 10]
 
 

@@ -73,8 +73,10 @@ def test_company_changes_nothing(moonshine: Moonshine) -> None:
     assert moonshine.hear(utterances[::-1]) == alone[::-1]
 
 
-def test_searched_together_they_are_heard_alike(moonshine: Moonshine) -> None:
+def test_searched_together_they_are_heard_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a GPU: there the last digits may differ, the texts may not."""
+    monkeypatch.setattr(int8, "is_supported", lambda: False)
+    moonshine = Moonshine(BUNDLED, CPU)
     spoken = [clip.audio for clip in speech()]
     with torch.inference_mode():
         together = moonshine._search(spoken, True, lambda: None)
@@ -182,6 +184,11 @@ def test_weights_as_they_are_published(copy: Path, moonshine: Moonshine) -> None
     reconfigured(copy, newer)
     audio = speech()[1].audio
     assert Moonshine(copy, CPU).hear([audio]) == moonshine.hear([audio])
+
+
+def test_a_rotation_of_half_a_pair(copy: Path) -> None:
+    reconfigured(copy, lambda config: config.update(partial_rotary_factor=0.92))
+    assert "turns 33 numbers of each head" in refusal(copy)
 
 
 @pytest.mark.parametrize("name", MODEL_FILES)

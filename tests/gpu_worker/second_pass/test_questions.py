@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gpu_worker.second_pass.questions import GIVEN_UP_AFTER_DEATHS, Questions
+from gpu_worker.second_pass.questions import GIVEN_UP_AFTER_SUCCESSORS, Questions
 from shm.decoder_slot import DecoderSlot
 from shm.doorbells import Doorbells
 from shm.heard import Heard, Purpose
@@ -109,7 +109,7 @@ def test_another_segment_takes_no_answer_of_the_last(room: Room) -> None:
 def test_deaths_count_from_the_question_on(room: Room) -> None:
     room.dies()
     room.questions.ask(0, 9, Purpose.FINAL)
-    for _ in range(GIVEN_UP_AFTER_DEATHS):
+    for _ in range(GIVEN_UP_AFTER_SUCCESSORS):
         assert not room.questions.is_hopeless
         room.dies()
     assert room.questions.is_hopeless
@@ -117,8 +117,10 @@ def test_deaths_count_from_the_question_on(room: Room) -> None:
 
 def test_a_final_inherits_the_deaths_of_what_was_asked_ahead(room: Room) -> None:
     room.questions.ask_ahead(0, 9)
-    room.dies()
+    for _ in range(GIVEN_UP_AFTER_SUCCESSORS - 1):
+        room.dies()
     room.questions.ask(0, 9, Purpose.FINAL)
+    assert not room.questions.is_hopeless
     room.dies()
     assert room.questions.is_hopeless
 

@@ -8,7 +8,7 @@ import pytest
 
 from tools.loadtest import cli
 from tools.loadtest.clips import BUNDLED_AUDIO
-from tools.loadtest.options import UsageError, parse_options
+from tools.loadtest.options import API_KEY_VARIABLE, UsageError, parse_options
 from tools.loadtest.verdict import Bounds
 
 
@@ -33,6 +33,16 @@ def test_parameters_join_those_of_the_url() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("protocol", "url", "rate_hz"),
+    [("vosk", "ws://localhost:2700", 8000), ("sherpa-onnx", "ws://localhost:6006", 16_000)],
+)
+def test_another_protocol_has_its_own_port_and_rate(protocol: str, url: str, rate_hz: int) -> None:
+    options = parse_options(["--protocol", protocol])
+    assert (options.request_url, options.sample_rate_hz) == (url, rate_hz)
+    assert parse_options(["--protocol", protocol, "--url", "ws://h:1"]).request_url == "ws://h:1"
+
+
 def test_a_trial_of_a_search_is_longer_than_a_run_unless_it_is_said() -> None:
     assert not parse_options([]).find_max
     options = parse_options(["--find-max"])
@@ -48,6 +58,7 @@ def test_a_trial_of_a_search_is_longer_than_a_run_unless_it_is_said() -> None:
         (["--duration", "-1"], "should be a number above 0, not '-1'"),
         (["--duration", "nan"], "should be a number above 0, not 'nan'"),
         (["--max-lag-ms", "inf"], "should be a number above 0, not 'inf'"),
+        (["--protocol", "vosk", "--text2int", "yes"], "--text2int is for --protocol ours"),
         (["--sample-rate", "44100"], "choose from 8000, 16000"),
         (["--url", "http://host"], "--url should be like ws://host:4444"),
         (["--url", "localhost:4444"], "--url should be like ws://host:4444"),
@@ -56,6 +67,7 @@ def test_a_trial_of_a_search_is_longer_than_a_run_unless_it_is_said() -> None:
         (["--url", "ws://host?sampleRate=8000"], "use --sample-rate"),
         (["--json", "/no/such/folder/a.json"], "no such folder for the result: /no/such/folder"),
         (["--audio", "/no/such/audio"], "no such file or folder: /no/such/audio"),
+        (["--api-key", "two words"], "--api-key should be letters, digits and"),
         (["--nonsense"], "unrecognized arguments: --nonsense"),
     ],
 )
@@ -83,7 +95,14 @@ def test_help_explains_every_option_and_its_default(capsys: pytest.CaptureFixtur
         parse_options(["--help"])
     assert ended.value.code == 0
     text = re.sub(r"\s+", " ", capsys.readouterr().out)
-    for default in ("(default: 6)", "(default: ws://localhost:4444)", "(default: 1000.0)"):
+    for default in ("(default: 6)", "(default: ours)", "(default: 1000.0)"):
         assert default in text
     assert "exit status: 0 when every bound holds" in text
     assert str(Path.cwd()) not in text
+
+
+def test_a_key_by_its_option_or_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert parse_options([]).api_key is None
+    monkeypatch.setenv(API_KEY_VARIABLE, "of-the-environment")
+    assert parse_options([]).api_key == "of-the-environment"
+    assert parse_options(["--api-key", "of-the-option"]).api_key == "of-the-option"

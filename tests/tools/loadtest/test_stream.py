@@ -55,3 +55,9 @@ def test_a_server_that_does_not_speak_the_protocol_is_a_failed_connection(
 def test_an_http_answer_is_a_refusal_with_its_status() -> None:
     tally = asyncio.run(_play_against(_speak_http, 30.0))
     assert dict(tally.faults[Fault.REFUSED]) == {"HTTP 404: Not Found": 1}
+
+
+def test_a_key_goes_with_every_request() -> None:
+    target = Target("ws://host/", 8000, 1.0, [], api_key="a-key")
+    assert target.headers == {"Authorization": "Bearer a-key"}
+    assert Target("ws://host/", 8000, 1.0, []).headers == {}
