@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import torch
@@ -11,6 +12,7 @@ from safetensors.torch import load_file
 
 from gpu_worker.acoustic.contract import AcousticModel
 from gpu_worker.acoustic.echo import Echo
+from gpu_worker.acoustic.moonshine_ctc import MoonshineCtc
 from gpu_worker.acoustic.whisper_ctc import WhisperCtc
 from models.spec import ModelSpec, ModelSpecError
 
@@ -28,28 +30,32 @@ def load_model(spec: ModelSpec, device: torch.device, *, int8: bool = False) -> 
             f"{spec.directory}: unknown architecture '{spec.architecture}' (known: {known})"
         )
     model = build(spec, device)
-    if int8 and isinstance(model, WhisperCtc):
+    if int8 and isinstance(model, WhisperCtc | MoonshineCtc):
         model.use_int8()
     return model
 
 
-def _load_whisper_ctc(spec: ModelSpec, device: torch.device) -> WhisperCtc:
+def _with_weights(
+    network: type[WhisperCtc | MoonshineCtc], spec: ModelSpec, device: torch.device
+) -> WhisperCtc | MoonshineCtc:
+    name = spec.architecture
     if spec.weights is None:
-        raise ModelSpecError(f"{spec.directory}: architecture whisper-ctc needs 'weights'")
+        raise ModelSpecError(f"{spec.directory}: architecture {name} needs 'weights'")
     path = spec.directory / spec.weights
-    model = WhisperCtc(spec)
+    model = network(spec)
     try:
-        weights = {name: tensor.float() for name, tensor in load_file(path).items()}
+        weights = {key: tensor.float() for key, tensor in load_file(path).items()}
         model.load_state_dict(weights)
     except (SafetensorError, OSError) as error:
         raise ModelSpecError(f"{path} is not a readable safetensors file: {error}") from error
     except RuntimeError as error:
         reason = " ".join(str(error).split())
-        raise ModelSpecError(f"{path} does not fit whisper-ctc: {reason:.300}") from error
+        raise ModelSpecError(f"{path} does not fit {name}: {reason:.300}") from error
     return model.to(device).eval()
 
 
 _ARCHITECTURES: Final[dict[str, Callable[[ModelSpec, torch.device], AcousticModel]]] = {
     "echo": lambda spec, _: Echo(spec),
-    "whisper-ctc": _load_whisper_ctc,
+    "moonshine-ctc": partial(_with_weights, MoonshineCtc),
+    "whisper-ctc": partial(_with_weights, WhisperCtc),
 }

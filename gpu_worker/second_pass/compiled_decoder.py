@@ -13,13 +13,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from gpu_worker.acoustic.moonshine_encoder import Attention
 from gpu_worker.second_pass import _native
-from gpu_worker.second_pass.moonshine_network import (
-    Attention,
-    Decoder,
-    DecoderLayer,
-    MoonshineShape,
-)
+from gpu_worker.second_pass.moonshine_network import Decoder, DecoderLayer, MoonshineShape
 
 
 class CompiledState:

@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from gpu_worker.acoustic import int8
+from gpu_worker.acoustic.moonshine_encoder import LEAST_SAMPLES
 from gpu_worker.second_pass import SecondPassError
 from gpu_worker.second_pass.attention_search import TokenDecoder, Tokens, search
 from gpu_worker.second_pass.compiled_decoder import CompiledDecoder
@@ -31,11 +32,7 @@ from gpu_worker.second_pass.hearing import (
     load_tokenizer,
     unspoken_tokens,
 )
-from gpu_worker.second_pass.moonshine_network import (
-    LEAST_SAMPLES,
-    MoonshineNetwork,
-    MoonshineShape,
-)
+from gpu_worker.second_pass.moonshine_network import MoonshineNetwork, MoonshineShape
 from shm.heard import Heard
 
 MODEL_FILES: Final = ("model.safetensors", "config.json", "tokenizer.json")

@@ -1,9 +1,7 @@
 """Moonshine's network: an encoder of an utterance's samples, and a decoder of its words.
 
 Jeffries et al. (2024), "Moonshine: Speech Recognition for Live Transcription and Voice Commands",
-arXiv 2410.15608. There is no spectrogram and no fixed length: convolutions turn 384 samples into a
-frame, and both transformers know positions by rotation (RoPE) alone. Parts have the names of the
-published weights.
+arXiv 2410.15608. Parts have the names of the published weights.
 """
 
 from __future__ import annotations
@@ -14,149 +12,29 @@ from typing import Final, cast
 
 import torch
 from torch import nn
-from torch.nn.functional import gelu, scaled_dot_product_attention, silu
+from torch.nn.functional import scaled_dot_product_attention
 
-FIRST_KERNEL: Final = 127
-LEAST_SAMPLES: Final = FIRST_KERNEL + 64 * (7 - 1 + 3 * (3 - 1))
-"""What one frame is made of."""
+from gpu_worker.acoustic.moonshine_encoder import (
+    Angles,
+    Attention,
+    Encoder,
+    EncoderShape,
+    Mlp,
+    Rotation,
+)
+
 TOKENS_AT_A_TIME: Final = 32
 
 
-@dataclass(frozen=True, slots=True)
-class MoonshineShape:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoonshineShape(EncoderShape):
     """Sizes of the network, and its special tokens."""
 
-    width: int
-    hidden: int
-    encoder_layers: int
     decoder_layers: int
-    heads: int
-    rotated: int
-    rotation_base: float
     max_tokens: int
     vocabulary: int
     start: int
     end: int
-
-
-Angles = tuple[torch.Tensor, torch.Tensor]
-"""What a head's numbers are multiplied by, and what their partners are: (positions, head) each."""
-
-
-class Rotation(nn.Module):
-    """Positions as angles: the first ``rotated`` numbers of a head turn, in neighbouring pairs."""
-
-    def __init__(self, shape: MoonshineShape) -> None:
-        super().__init__()
-        head = shape.width // shape.heads
-        pairs = torch.arange(0, shape.rotated, 2, dtype=torch.float32) / shape.rotated
-        speeds = torch.zeros(head)
-        speeds[: shape.rotated] = (shape.rotation_base**-pairs).repeat_interleave(2)
-        partners = torch.arange(head)
-        partners[: shape.rotated] ^= 1
-        signs = torch.ones(head)
-        signs[: shape.rotated : 2] = -1.0
-        self.register_buffer("_speeds", speeds, persistent=False)
-        self.register_buffer("_partners", partners, persistent=False)
-        self.register_buffer("_signs", signs, persistent=False)
-
-    def angles(self, start: int, stop: int) -> Angles:
-        """For positions from ``start`` to before ``stop``."""
-        speeds, signs = cast(torch.Tensor, self._speeds), cast(torch.Tensor, self._signs)
-        positions = torch.arange(start, stop, device=speeds.device, dtype=torch.float32)
-        angles = positions[:, None] * speeds
-        return angles.cos(), angles.sin() * signs
-
-    def forward(self, heads: torch.Tensor, angles: Angles) -> torch.Tensor:
-        """(.., positions, head) turned by `angles`."""
-        own, partners = angles
-        return heads * own + heads[..., cast(torch.Tensor, self._partners)] * partners
-
-
-class Attention(nn.Module):
-    """Four linear layers; who attends to what is the caller's."""
-
-    def __init__(self, shape: MoonshineShape) -> None:
-        super().__init__()
-        self._heads = shape.heads
-        self.q_proj = nn.Linear(shape.width, shape.width, bias=False)
-        self.k_proj = nn.Linear(shape.width, shape.width, bias=False)
-        self.v_proj = nn.Linear(shape.width, shape.width, bias=False)
-        self.o_proj = nn.Linear(shape.width, shape.width, bias=False)
-
-    def split(self, projected: torch.Tensor) -> torch.Tensor:
-        """(batch, positions, width) -> (batch, heads, positions, head)."""
-        return projected.view(*projected.shape[:-1], self._heads, -1).transpose(1, 2)
-
-    def joined(self, attended: torch.Tensor) -> torch.Tensor:
-        """(batch, heads, positions, head) -> (batch, positions, width)."""
-        out: torch.Tensor = self.o_proj(attended.transpose(1, 2).flatten(-2))
-        return out
-
-
-class Mlp(nn.Module):
-    """Two linear layers; ``gated`` ones multiply half of the hidden numbers by SiLU of the rest."""
-
-    def __init__(self, shape: MoonshineShape, *, gated: bool) -> None:
-        super().__init__()
-        self._gated = gated
-        self.fc1 = nn.Linear(shape.width, shape.hidden * (2 if gated else 1))
-        self.fc2 = nn.Linear(shape.hidden, shape.width)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        hidden = self.fc1(x)
-        if self._gated:
-            value, gate = hidden.chunk(2, -1)
-            hidden = value * silu(gate)
-        else:
-            hidden = gelu(hidden)
-        out: torch.Tensor = self.fc2(hidden)
-        return out
-
-
-class EncoderLayer(nn.Module):
-    def __init__(self, shape: MoonshineShape) -> None:
-        super().__init__()
-        self.input_layernorm = nn.LayerNorm(shape.width, bias=False)
-        self.self_attn = Attention(shape)
-        self.post_attention_layernorm = nn.LayerNorm(shape.width, bias=False)
-        self.mlp = Mlp(shape, gated=False)
-
-    def forward(self, x: torch.Tensor, rotation: Rotation, angles: Angles) -> torch.Tensor:
-        """(1, frames, width), every frame with every other."""
-        own = self.self_attn
-        normed = self.input_layernorm(x)
-        queries = rotation(own.split(own.q_proj(normed)), angles)
-        keys = rotation(own.split(own.k_proj(normed)), angles)
-        values = own.split(own.v_proj(normed))
-        x = x + own.joined(scaled_dot_product_attention(queries, keys, values))
-        out: torch.Tensor = x + self.mlp(self.post_attention_layernorm(x))
-        return out
-
-
-class Encoder(nn.Module):
-    """Samples to frames, an utterance at a time: its norm over time knows of no padding."""
-
-    def __init__(self, shape: MoonshineShape) -> None:
-        super().__init__()
-        width = shape.width
-        self.conv1 = nn.Conv1d(1, width, FIRST_KERNEL, stride=64, bias=False)
-        self.groupnorm = nn.GroupNorm(1, width)
-        self.conv2 = nn.Conv1d(width, 2 * width, 7, stride=3)
-        self.conv3 = nn.Conv1d(2 * width, width, 3, stride=2)
-        self.rotation = Rotation(shape)
-        self.layers = nn.ModuleList(EncoderLayer(shape) for _ in range(shape.encoder_layers))
-        self.layer_norm = nn.LayerNorm(width, bias=False)
-
-    def forward(self, samples: torch.Tensor) -> torch.Tensor:
-        """(n,) float32 in -1..1, at least `LEAST_SAMPLES`, at 16 kHz -> (frames, width)."""
-        x = self.groupnorm(torch.tanh(self.conv1(samples[None, None])))
-        x = gelu(self.conv3(gelu(self.conv2(x)))).transpose(1, 2)
-        angles = self.rotation.angles(0, x.shape[1])
-        for layer in self.layers:
-            x = layer(x, self.rotation, angles)
-        frames: torch.Tensor = self.layer_norm(x)[0]
-        return frames
 
 
 class DecoderState:

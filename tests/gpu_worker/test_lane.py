@@ -491,7 +491,7 @@ def test_a_pause_tells_what_its_final_will_ask() -> None:
         if plan is None:
             continue
         log_probs = np.full((plan.frames, len(BUNDLED.vocabulary)), -20, np.float32)
-        starts = lane.segment_start + (lane._frame + np.arange(plan.frames)) * 640
+        starts = lane.segment_start + (lane._frame + np.arange(plan.frames)) * BUNDLED.frame_samples
         speaks = (starts < 20_000) | ((starts >= 27_000) & (starts < 40_000))
         log_probs[np.arange(plan.frames), np.where(speaks, 5, BUNDLED.blank)] = 0
         emission = lane.complete(plan, log_probs)

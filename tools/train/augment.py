@@ -18,17 +18,17 @@ _RATE_HZ: Final = 16_000
 _FULL_SCALE: Final = 32768.0
 
 
-def augmented(pcm: Samples, others: Samples, rng: np.random.Generator) -> Samples:
+def augmented(pcm: Samples, babble: Callable[[], Samples], rng: np.random.Generator) -> Samples:
     """One segment, (n,) in -32768..32767, through a random choice of effects.
 
-    ``others`` (m, n) are other segments to make babble of.
+    ``babble`` gives (m, n) other segments, which are asked for where they are needed.
     """
     for share, effect in _EFFECTS:
         if rng.random() < share:
             pcm = effect(pcm, rng)
     if rng.random() < 0.25:
-        pcm = with_noise(pcm, others, rng)
-    if rng.random() < 0.35:
+        pcm = with_noise(pcm, babble, rng)
+    if rng.random() < 0.4:
         pcm = telephone(pcm, rng)
     gain = 10 ** (rng.uniform(-20, 6) / 20)
     return np.clip(pcm * gain, -_FULL_SCALE, _FULL_SCALE - 1).astype(np.float32)
@@ -47,12 +47,18 @@ def telephone(pcm: Samples, rng: np.random.Generator) -> Samples:
 
 def band_limited(pcm: Samples, low_hz: float, high_hz: float) -> Samples:
     """Only the band stays, with slopes of 100 Hz."""
-    hz = np.fft.rfftfreq(len(pcm), 1 / _RATE_HZ)
+    size = _smooth(len(pcm))
+    hz = np.fft.rfftfreq(size, 1 / _RATE_HZ)
     gain = np.clip((high_hz - hz) / 100 + 1, 0.0, 1.0)
     if low_hz:
         gain *= np.clip((hz - low_hz) / 100 + 1, 0.0, 1.0)
-    filtered: Samples = np.fft.irfft(np.fft.rfft(pcm) * gain, len(pcm)).astype(np.float32)
-    return filtered
+    filtered: Samples = np.fft.irfft(np.fft.rfft(pcm, size) * gain, size).astype(np.float32)
+    return filtered[: len(pcm)]
+
+
+def _smooth(length: int) -> int:
+    """A length from ``length`` on whose Fourier transform is quick, with room for a filter."""
+    return -(-(length + 400) // 4096) * 4096
 
 
 def mu_law(pcm: Samples) -> Samples:
@@ -87,21 +93,23 @@ def in_room(pcm: Samples, rng: np.random.Generator) -> Samples:
     tail = rng.standard_normal(len(seconds)) * 10 ** (-3 * seconds / decay_s)
     tail *= 10 ** (-rng.uniform(3, 15) / 20) / np.sqrt(np.square(tail).sum())
     tail[0] = 1.0
-    size = len(pcm) + len(tail)
+    size = _smooth(len(pcm) + len(tail))
     wet = np.fft.irfft(np.fft.rfft(pcm, size) * np.fft.rfft(tail, size), size)
     heard: Samples = wet[: len(pcm)].astype(np.float32)
     return heard
 
 
-def with_noise(pcm: Samples, others: Samples, rng: np.random.Generator) -> Samples:
+def with_noise(pcm: Samples, babble: Callable[[], Samples], rng: np.random.Generator) -> Samples:
     """White, pink or brownish noise, or babble of other segments, 5 to 30 dB below the speech."""
-    if rng.random() < 0.3 and len(others) > 1:
-        noise = others[rng.permutation(len(others))[:3]].sum(0)
+    if rng.random() < 0.3:
+        noise = babble().sum(0)
         noise = np.roll(noise, rng.integers(len(noise)))
     else:
-        spectrum = np.fft.rfft(rng.standard_normal(len(pcm), np.float32))
+        size = _smooth(len(pcm))
+        spectrum = np.fft.rfft(rng.standard_normal(size, np.float32))
         slope = rng.choice([0.0, 0.5, 0.8])
-        noise = np.fft.irfft(spectrum / np.maximum(np.arange(len(spectrum)), 40) ** slope, len(pcm))
+        colour = np.maximum(np.arange(len(spectrum)), 40) ** -slope
+        noise = np.fft.irfft(spectrum * colour, size)[: len(pcm)]
     power = np.square(noise).mean()
     if power == 0:
         return pcm
@@ -124,11 +132,12 @@ def without_band(pcm: Samples, rng: np.random.Generator) -> Samples:
     """A band of up to a third of an octave, somewhere from 150 Hz to 6 kHz, is lost."""
     low_hz = 150 * 40 ** rng.random()
     high_hz = low_hz * 2 ** (rng.random() / 3)
-    spectrum = np.fft.rfft(pcm)
-    hz = np.fft.rfftfreq(len(pcm), 1 / _RATE_HZ)
+    size = _smooth(len(pcm))
+    spectrum = np.fft.rfft(pcm, size)
+    hz = np.fft.rfftfreq(size, 1 / _RATE_HZ)
     spectrum[(hz >= low_hz) & (hz < high_hz)] = 0
-    heard: Samples = np.fft.irfft(spectrum, len(pcm)).astype(np.float32)
-    return heard
+    heard: Samples = np.fft.irfft(spectrum, size).astype(np.float32)
+    return heard[: len(pcm)]
 
 
 _EFFECTS: Final[tuple[tuple[float, Callable[[Samples, np.random.Generator], Samples]], ...]] = (

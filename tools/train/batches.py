@@ -14,38 +14,37 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
-from gpu_worker.acoustic.features import FFT_SAMPLES
-from tools.train.dataset import EMISSION_SAMPLES
-from tools.train.network import LEFT_EMISSIONS, RIGHT_EMISSIONS, window_samples
+from models.spec import ModelSpec
 from tools.train.recipe import Recipe
-from tools.train.segments import Segment, SegmentSampler, emissions_of
+from tools.train.segments import Segment, SegmentSampler
 from tools.train.windows import cut
 
-CHUNK_EMISSIONS: Final = (16, 8, 4)
-CHUNK_SHARES: Final = (0.7, 0.15, 0.15)
+CHUNK_FRAMES: Final = (25, 50, 75)
+CHUNK_SHARES: Final = (0.25, 0.35, 0.4)
+LEFT_FRAMES: Final = (60, 126)
+"""Bounds of what a window holds before its chunk; the engine's is the upper one."""
+WHOLE_SHARE: Final = 0.4
+WINDOWED_TIMES: Final = 2
+"""So much more time windows have than whole segments, or there would be one segment in a step."""
 _PATIENCE_S: Final = 600
 
 
 class Batch(NamedTuple):
-    """What one step needs: the windows of b segments, one segment's after another's.
+    """What a step learns from: windows of one length, one segment's after another's.
 
     ``pcm`` (windows, n) float32 and ``span`` (windows, 2) int64 are what the engine's model takes;
-    n says how long the chunks are. Segment i has ``windows[i]`` of them and ``frames[i]``
-    emissions; its text is ``lengths[i]`` of the ``tokens``, which follow each other.
+    ``geometry`` (2,) is how many frames of a window come before its chunk, and the chunk's. Segment
+    i has ``windows[i]`` of them and ``frames[i]`` emissions; its text is ``lengths[i]`` of the
+    ``tokens``, which follow each other.
     """
 
     pcm: torch.Tensor
     span: torch.Tensor
+    geometry: torch.Tensor
     windows: torch.Tensor
     frames: torch.Tensor
     tokens: torch.Tensor
     lengths: torch.Tensor
-
-    @property
-    def chunk(self) -> int:
-        """Emissions in a chunk."""
-        whole = (self.pcm.shape[1] - window_samples(0)) // EMISSION_SAMPLES
-        return whole - LEFT_EMISSIONS - RIGHT_EMISSIONS
 
     def to(self, device: torch.device) -> Batch:
         return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
@@ -54,24 +53,53 @@ class Batch(NamedTuple):
 class Batches(Dataset[Batch]):
     """The training batches of a run, by step."""
 
-    def __init__(self, sampler: SegmentSampler, vocabulary: Sequence[str], recipe: Recipe) -> None:
-        self._sampler, self._vocabulary, self._recipe = sampler, vocabulary, recipe
+    def __init__(self, sampler: SegmentSampler, spec: ModelSpec, recipe: Recipe) -> None:
+        self._sampler, self._spec, self._recipe = sampler, spec, recipe
 
     def __len__(self) -> int:
         return self._recipe.steps
 
     def __getitem__(self, step: int) -> Batch:
-        """Segments until the recipe's number of windows is reached, all with one chunk length."""
-        rng = np.random.default_rng([self._recipe.seed, step])
-        chunk = int(rng.choice(CHUNK_EMISSIONS, p=CHUNK_SHARES))
+        """Whole segments, or, in most steps after the first ones, the engine's windows.
+
+        Of the latter most have longer chunks than the engine's, which cost less, and a shorter
+        past.
+        """
+        recipe = self._recipe
+        rng = np.random.default_rng([recipe.seed, step])
+        frames = recipe.batch * self._spec.sample_rate_hz // self._spec.frame_samples
+        if step < recipe.whole_steps or rng.random() < WHOLE_SHARE:
+            return self._whole(frames, rng)
+        return self._windowed(WINDOWED_TIMES * frames, rng)
+
+    def _whole(self, frames: int, rng: np.random.Generator) -> Batch:
+        """Segments of about the same length, each in a window of its own."""
+        segments = [self._sampler.drawn(rng)]
+        while len(segments) * self._length(segments[0]) < frames:
+            segments.append(self._sampler.drawn(rng, like=segments[0]))
+        room = 1 + max(map(self._length, segments))  # for what is less than a hop
+        return batch_of(segments, self._spec, 0, room, 0)
+
+    def _windowed(self, frames: int, rng: np.random.Generator) -> Batch:
+        """Segments until the windows have so many frames together, at least one."""
+        chunk = int(rng.choice(CHUNK_FRAMES, p=CHUNK_SHARES))
+        left = int(rng.integers(*LEFT_FRAMES))
+        right = right_frames(self._spec)
         segments: list[Segment] = []
-        windows = 0
         while True:
             segment = self._sampler.drawn(rng)
-            windows += -(-emissions_of(segment) // chunk)
-            if segments and windows > self._recipe.batch:
-                return batch_of(segments, self._vocabulary, chunk)
+            frames -= -(-self._length(segment) // chunk) * (left + chunk + right)
+            if segments and frames < 0:
+                return batch_of(segments, self._spec, left, chunk, right)
             segments.append(segment)
+
+    def _length(self, segment: Segment) -> int:
+        return max(1, self._spec.frames_of(len(segment.samples)))
+
+
+def right_frames(spec: ModelSpec) -> int:
+    """How many frames of a window come after its chunk."""
+    return spec.right_samples // spec.frame_samples
 
 
 def loader(batches: Batches, first_step: int, workers: int, pinned: bool) -> Iterator[Batch]:
@@ -100,17 +128,23 @@ def _arrays(batch: Sequence[torch.Tensor]) -> list[NDArray[Any]]:
     return [tensor.numpy() for tensor in batch]
 
 
-def batch_of(segments: Sequence[Segment], vocabulary: Sequence[str], chunk: int) -> Batch:
-    """The windows and tokens of these segments, for chunks of ``chunk`` emissions."""
-    left = LEFT_EMISSIONS * EMISSION_SAMPLES + FFT_SAMPLES // 2
-    window = window_samples(LEFT_EMISSIONS + chunk + RIGHT_EMISSIONS)
-    cuts = [cut(segment.samples, left, chunk * EMISSION_SAMPLES, window) for segment in segments]
-    numbers = {letter: number for number, letter in enumerate(vocabulary)}
+def batch_of(
+    segments: Sequence[Segment], spec: ModelSpec, left: int, chunk: int, right: int
+) -> Batch:
+    """The windows and tokens of these segments, for windows of so many frames."""
+    beside = spec.window_samples - spec.frame_samples * (
+        spec.left_frames + spec.chunk_frames + right_frames(spec)
+    )
+    window = spec.frame_samples * (left + chunk + right) + beside
+    before = spec.frame_samples * left + spec.margin_samples
+    cuts = [cut(s.samples, before, spec.frame_samples * chunk, window) for s in segments]
+    numbers = {letter: number for number, letter in enumerate(spec.vocabulary)}
     arrays = (
         np.concatenate([pcm for pcm, _ in cuts]),
         np.concatenate([span for _, span in cuts]),
+        np.array([left, chunk]),
         np.array([len(pcm) for pcm, _ in cuts]),
-        np.array([emissions_of(segment) for segment in segments]),
+        np.array([spec.frames_of(len(segment.samples)) for segment in segments]),
         np.array([numbers[letter] for segment in segments for letter in segment.text]),
         np.array([len(segment.text) for segment in segments]),
     )

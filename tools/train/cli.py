@@ -14,9 +14,12 @@ from typing import Any, Final
 
 import torch
 
+from gpu_worker.acoustic.contract import AcousticModel
 from gpu_worker.acoustic.load import load_model
-from gpu_worker.acoustic.whisper_ctc import WhisperCtc
+from gpu_worker.acoustic.moonshine_ctc import MoonshineCtc
 from gpu_worker.decoding import LanguageModelError
+from gpu_worker.second_pass import SecondPassError
+from gpu_worker.second_pass.moonshine import load_network, load_shape
 from models.spec import ModelSpec, ModelSpecError
 from tools.train.dataset import Dataset, DatasetError, sha256_of
 from tools.train.evaluate import Decoding, evaluate
@@ -30,6 +33,15 @@ from tools.train.run import Pace, run
 from tools.train.segments import SegmentSampler
 from tools.train.trainer import Trainer, load_checkpoint
 
+_SAID: Final = (
+    CorpusError,
+    DatasetError,
+    RecipeError,
+    ModelSpecError,
+    LanguageModelError,
+    SecondPassError,
+)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one stage; 0, or 2 with one line on stderr where it cannot be done."""
@@ -37,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         _STAGES[options.stage](options, arguments)
-    except (CorpusError, DatasetError, RecipeError, ModelSpecError, LanguageModelError) as error:
+    except _SAID as error:
         print(f"tools.train {options.stage}: {error}", file=sys.stderr)
         return 2
     return 0
@@ -51,20 +63,21 @@ def _prepare(options: argparse.Namespace, _: list[str]) -> None:
 
 def _train(options: argparse.Namespace, arguments: list[str]) -> None:
     device = _device(options)
-    spec, model = _model(options, device)
-    data = Dataset.load(options.data)
     recipe = Recipe(**{field.name: getattr(options, field.name) for field in fields(Recipe)})
+    torch.manual_seed(recipe.seed)
+    spec, model = _trainable(options, device) if options.encoder is None else _begun(options)
+    data = Dataset.load(options.data)
     about = {
         "data": data.summary,
         "initial_weights": _weights_facts(options, spec),
         "runs": [{"command": _command(arguments), "commit": _commit(), "device": _named(device)}],
     }
-    trainer = Trainer(model, recipe, device, about)
+    trainer = Trainer(model, recipe, device, about, bfloat16=not options.float32)
     pace = Pace(options.minutes, options.save_every, options.keep_every, options.workers)
     run(
         trainer,
         SegmentSampler(data),
-        spec.vocabulary,
+        spec,
         options.output,
         pace,
         pinned=device.type == "cuda",
@@ -76,7 +89,7 @@ def _evaluate(options: argparse.Namespace, arguments: list[str]) -> None:
     spec, model = _model(options, device)
     recordings = list(manifest(options.manifest))[:: options.every]
     decoding = Decoding(options.beam, spec.language_model_path, options.alpha, options.beta)
-    accuracies = evaluate(spec, model.eval(), device, recordings, decoding, options.rates)
+    accuracies = evaluate(spec, model, device, recordings, decoding, options.rates)
     figures = [
         {
             "manifest": options.manifest.name,
@@ -147,22 +160,43 @@ def _device(options: argparse.Namespace) -> torch.device:
     return torch.device(options.device)
 
 
-def _model(options: argparse.Namespace, device: torch.device) -> tuple[ModelSpec, WhisperCtc]:
-    """The model directory's network, with the checkpoint's average if one is given."""
+def _begun(options: argparse.Namespace) -> tuple[ModelSpec, MoonshineCtc]:
+    """The model directory's geometry, the encoder of another's weights, a new head."""
     spec = ModelSpec.load(options.model)
-    model = load_model(spec, device)
-    if not isinstance(model, WhisperCtc):
-        raise RecipeError(f"{options.model}: only models of whisper-ctc can be trained")
-    if options.checkpoint is not None:
-        model.load_state_dict(load_checkpoint(options.checkpoint)["average"])
+    folder = options.encoder
+    network = load_network(folder / "model.safetensors", load_shape(folder / "config.json"))
+    model = MoonshineCtc(spec)
+    model.encoder.load_state_dict(network.encoder.state_dict())
     return spec, model
+
+
+def _trainable(options: argparse.Namespace, device: torch.device) -> tuple[ModelSpec, MoonshineCtc]:
+    """What a run without `--encoder` begins with."""
+    spec, model = _model(options, device)
+    if not isinstance(model, MoonshineCtc):
+        raise RecipeError(f"{options.model}: only models of moonshine-ctc can be trained")
+    return spec, model
+
+
+def _model(options: argparse.Namespace, device: torch.device) -> tuple[ModelSpec, AcousticModel]:
+    """The model directory's network with its own weights, or a checkpoint's average."""
+    spec = ModelSpec.load(options.model)
+    if options.checkpoint is not None:
+        trained = MoonshineCtc(spec).to(device).eval()
+        trained.load_state_dict(load_checkpoint(options.checkpoint)["average"])
+        return spec, trained
+    return spec, load_model(spec, device)
 
 
 def _weights_facts(options: argparse.Namespace, spec: ModelSpec) -> dict[str, str]:
     """Which weights these are, by name and hash."""
-    assert spec.weights is not None
-    path = options.checkpoint or spec.directory / spec.weights
-    return {"name": spec.name, "file": path.name, "sha256": sha256_of(path)}
+    path, name = options.checkpoint, spec.name
+    if path is None and getattr(options, "encoder", None) is not None:
+        path, name = options.encoder / "model.safetensors", options.encoder.resolve().name
+    if path is None:
+        assert spec.weights is not None
+        path = spec.directory / spec.weights
+    return {"name": name, "file": path.name, "sha256": sha256_of(path)}
 
 
 def _command(arguments: list[str]) -> str:

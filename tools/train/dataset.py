@@ -1,8 +1,7 @@
 """The prepared data directory: one flat file of samples and a line per clip.
 
-    audio.i16     int16 at 16 kHz, little-endian, clip after clip, each padded with zeros to whole
-                  emissions (640 samples), so that sample and emission numbers agree everywhere
-    clips.jsonl   a line per clip: source, speaker, text, first_emission, emissions
+    audio.i16     int16 at 16 kHz, little-endian, clip after clip
+    clips.jsonl   a line per clip: source, speaker, text, first_sample, samples
     data.json     totals, options and the SHA-256 of both files
 
 `prepare` writes it, every later stage maps it read-only; 1 hour is 115 MB. `pack` makes it small
@@ -21,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 SAMPLE_RATE_HZ: Final = 16_000
-EMISSION_SAMPLES: Final = 640
 AUDIO_FILE: Final = "audio.i16"
 CLIPS_FILE: Final = "clips.jsonl"
 SUMMARY_FILE: Final = "data.json"
@@ -35,17 +33,17 @@ class DatasetError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One utterance of the flat file, in emissions of 40 ms."""
+    """One utterance of the flat file."""
 
     source: str
     speaker: str
     text: str
-    first_emission: int
-    emissions: int
+    first_sample: int
+    samples: int
 
     @property
-    def end_emission(self) -> int:
-        return self.first_emission + self.emissions
+    def end_sample(self) -> int:
+        return self.first_sample + self.samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +71,13 @@ class Dataset:
                 f"{directory} is not a directory made by `prepare`: {error}"
             ) from error
         clips = tuple(Clip(**json.loads(line)) for line in lines)
-        if not clips or clips[-1].end_emission * EMISSION_SAMPLES != len(samples):
+        if not clips or clips[-1].end_sample != len(samples):
             raise DatasetError(f"{directory}: {AUDIO_FILE} and {CLIPS_FILE} do not belong together")
         return cls(directory, clips, samples, summary)
 
-    @property
-    def emissions(self) -> int:
-        return self.clips[-1].end_emission
-
     def audio(self, clip: Clip) -> NDArray[np.int16]:
         """The clip's samples."""
-        begin, end = clip.first_emission, clip.end_emission
-        return self.samples[begin * EMISSION_SAMPLES : end * EMISSION_SAMPLES]
+        return self.samples[clip.first_sample : clip.end_sample]
 
     def is_validation(self, index: int) -> bool:
         """Whether clip ``index`` is kept out of training."""
@@ -102,12 +95,9 @@ class DatasetWriter:
 
     def add(self, samples: NDArray[np.int16], source: str, speaker: str, text: str) -> None:
         """Adds one clip, (n,) int16 at 16 kHz."""
-        emissions = -(-len(samples) // EMISSION_SAMPLES)
-        padded = np.zeros(emissions * EMISSION_SAMPLES, np.dtype("<i2"))
-        padded[: len(samples)] = samples
-        self._audio.write(padded.tobytes())
-        first = self._clips[-1].end_emission if self._clips else 0
-        self._clips.append(Clip(source, speaker, text, first, emissions))
+        self._audio.write(samples.astype(np.dtype("<i2")).tobytes())
+        first = self._clips[-1].end_sample if self._clips else 0
+        self._clips.append(Clip(source, speaker, text, first, len(samples)))
 
     def close(self, **about: Any) -> dict[str, Any]:
         """Writes the clips and the summary, which is returned; ``about`` goes into it."""
@@ -138,10 +128,10 @@ def _totals(clips: list[Clip]) -> dict[str, dict[str, float]]:
     totals: dict[str, dict[str, float]] = {}
     for source in sorted({clip.source for clip in clips}):
         own = [clip for clip in clips if clip.source == source]
-        emissions = sum(clip.emissions for clip in own)
+        samples = sum(clip.samples for clip in own)
         totals[source] = {
             "clips": len(own),
             "speakers": len({clip.speaker for clip in own}),
-            "hours": round(emissions * EMISSION_SAMPLES / SAMPLE_RATE_HZ / 3600, 3),
+            "hours": round(samples / SAMPLE_RATE_HZ / 3600, 3),
         }
     return totals

@@ -44,11 +44,13 @@ def export(
     fields = json.loads((like.directory / SPEC_FILE).read_text(encoding="utf-8"))
     if like.second_pass is not None:  # a directory beside the model's, not a part of it
         fields["second_pass"] = os.path.relpath(like.directory / like.second_pass, output)
-    _write_json(output / SPEC_FILE, {**fields, "name": name, "weights": WEIGHTS_FILE})
     if like.language_model_path is not None:
-        for path in (like.language_model_path, like.directory / "words.txt"):
+        fields["language_model"] = like.language_model_path.name
+        words = like.language_model_path.parent / "words.txt"
+        for path in (like.language_model_path, words):
             if path.is_file():
                 shutil.copyfile(path, output / path.name)
+    _write_json(output / SPEC_FILE, {**fields, "name": name, "weights": WEIGHTS_FILE})
     provenance = {
         "weights_sha256": sha256_of(output / WEIGHTS_FILE),
         "steps": state["step"],

@@ -7,7 +7,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Final
 
-from models import BUNDLED_MODEL
+from models import MOONSHINE_GEOMETRY
 from tools.train.readers import READERS
 from tools.train.recipe import Recipe
 
@@ -23,11 +23,13 @@ docs/TRAINING.md walks through all of them."""
 
 _RECIPE_HELP: Final = {
     "steps": "steps of the whole run; resuming with another number stretches or shortens it",
-    "batch": "windows in a step, at most, unless one segment alone has more",
+    "batch": "seconds of windows in a step, about",
     "seed": "of everything random",
     "encoder_rate": "peak learning rate of the encoder",
     "head_rate": "peak learning rate of the head",
-    "warm_up_steps": "steps until the peak",
+    "warm_up_steps": "steps until the encoder's peak",
+    "head_warm_up_steps": "steps until the head's peak",
+    "whole_steps": "so many first steps see whole segments only, which cost less than windows",
     "decay_share": "the last part of the steps, in which the rate falls to zero along a cosine",
     "average": "decay of the weights' moving average, which is what is exported",
     "weight_decay": "AdamW's, on matrices only",
@@ -80,7 +82,17 @@ def _train(stage: argparse.ArgumentParser) -> None:
     stage.add_argument("data", type=Path, help="a data directory")
     stage.add_argument("output", type=Path, help="checkpoints; goes on from the newest one there")
     _model_options(stage)
+    stage.add_argument(
+        "--encoder",
+        type=Path,
+        metavar="DIR",
+        help="begin with the encoder of this Moonshine model and a new head, not with the weights "
+        "of --model",
+    )
     _device_options(stage)
+    stage.add_argument(
+        "--float32", action="store_true", help="not in bfloat16, for processors without it"
+    )
     for field in fields(Recipe):
         assert field.default is not MISSING
         stage.add_argument(
@@ -112,14 +124,19 @@ def _evaluate(stage: argparse.ArgumentParser) -> None:
 def _export(stage: argparse.ArgumentParser) -> None:
     stage.add_argument("checkpoint", type=Path)
     stage.add_argument("output", type=Path, help="the model directory to write")
-    stage.add_argument("--model", type=Path, default=BUNDLED_MODEL, help="geometry and vocabulary")
-    stage.add_argument("--name", default=BUNDLED_MODEL.name, help="the model's name")
+    stage.add_argument(
+        "--model", type=Path, default=MOONSHINE_GEOMETRY, help="geometry and vocabulary"
+    )
+    stage.add_argument("--name", default=MOONSHINE_GEOMETRY.name, help="the model's name")
     stage.add_argument("--results", type=Path, nargs="*", default=[], help="files of evaluate")
 
 
 def _model_options(stage: argparse.ArgumentParser) -> None:
     stage.add_argument(
-        "--model", type=Path, default=BUNDLED_MODEL, help="model directory (default: bundled)"
+        "--model",
+        type=Path,
+        default=MOONSHINE_GEOMETRY,
+        help="model directory (default: the geometry of models/moonshine-tiny-ctc-en, no weights)",
     )
     stage.add_argument("--checkpoint", type=Path, help="weights of a run instead of the model's")
 

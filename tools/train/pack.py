@@ -19,7 +19,6 @@ from tqdm import tqdm
 from tools.train.dataset import (
     AUDIO_FILE,
     CLIPS_FILE,
-    EMISSION_SAMPLES,
     SAMPLE_RATE_HZ,
     SUMMARY_FILE,
     Dataset,
@@ -27,7 +26,7 @@ from tools.train.dataset import (
     sha256_of,
 )
 
-SHARD_EMISSIONS: Final = 3600 * 25
+SHARD_SAMPLES: Final = 3600 * SAMPLE_RATE_HZ
 """An hour: a shard stays below any limit on one file's size."""
 _COMPRESSION: Final = 0.94
 """libsndfile's scale from 256 (0.0) to 6 (1.0) kbit/s a channel, linear: 21 kbit/s."""
@@ -37,10 +36,9 @@ def pack(data: Dataset, output: Path) -> list[Path]:
     """Writes the shards of ``data`` beside copies of its small files; returns their paths."""
     output.mkdir(parents=True, exist_ok=True)
     shards = []
-    starts = range(0, data.emissions, SHARD_EMISSIONS)
+    starts = range(0, len(data.samples), SHARD_SAMPLES)
     for number, start in enumerate(tqdm(starts, desc="pack", unit="shard")):
-        end = min(start + SHARD_EMISSIONS, data.emissions)
-        samples = data.samples[start * EMISSION_SAMPLES : end * EMISSION_SAMPLES]
+        samples = data.samples[start : start + SHARD_SAMPLES]
         path = output / f"audio-{number:03}.opus"
         soundfile.write(
             path,

@@ -41,7 +41,7 @@ def prepare(
     """Writes ``output`` and returns its summary.
 
     Clips shorter than half a second or longer than ``longest_s`` are left out, as are clips with
-    more letters than emissions of 40 ms, which CTC cannot spell.
+    more than 25 letters a second, which nobody speaks.
 
     Raises:
         CorpusError: a corpus is not what its kind says.

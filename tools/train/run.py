@@ -12,22 +12,21 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from tqdm import tqdm
 
-from tools.train.batches import Batch, Batches, batch_of, loader
+from models.spec import ModelSpec
+from tools.train.batches import Batch, Batches, batch_of, loader, right_frames
 from tools.train.segments import SegmentSampler
 from tools.train.trainer import Trainer
 
 CHECKPOINT_FILE: Final = "checkpoint.pt"
 LOG_FILE: Final = "log.jsonl"
-_VALIDATION_BATCHES: Final = 6
-_VALIDATION_CLIPS: Final = 8
-_VALIDATION_CHUNK: Final = 16
+_VALIDATION_BATCHES: Final = 8
+_VALIDATION_CLIPS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ class Pace:
 def run(
     trainer: Trainer,
     sampler: SegmentSampler,
-    vocabulary: Sequence[str],
+    spec: ModelSpec,
     output: Path,
     pace: Pace,
     *,
@@ -58,10 +57,10 @@ def run(
     checkpoint = output / CHECKPOINT_FILE
     if checkpoint.exists():
         trainer.resume(checkpoint)
-    validation = _validation(sampler, vocabulary)
+    validation = _validation(sampler, spec)
     started_s = time.monotonic()
     losses: list[float] = []
-    batches = Batches(sampler, vocabulary, trainer.recipe)
+    batches = Batches(sampler, spec, trainer.recipe)
     with tqdm(total=trainer.recipe.steps, initial=trainer.step, unit="step", desc="train") as bar:
         for batch in loader(batches, trainer.step, pace.workers, pinned):
             progress = trainer.advance(batch)
@@ -86,14 +85,15 @@ def run(
                 break
 
 
-def _validation(sampler: SegmentSampler, vocabulary: Sequence[str]) -> list[Batch]:
-    """The first clips that were kept out of training, as they are."""
+def _validation(sampler: SegmentSampler, spec: ModelSpec) -> list[Batch]:
+    """The first clips that were kept out of training, as they are, in the engine's windows."""
     clips = sampler.validation[: _VALIDATION_BATCHES * _VALIDATION_CLIPS]
+    geometry = (spec.left_frames, spec.chunk_frames, right_frames(spec))
     return [
         batch_of(
             [sampler.plain(clip) for clip in clips[first : first + _VALIDATION_CLIPS]],
-            vocabulary,
-            _VALIDATION_CHUNK,
+            spec,
+            *geometry,
         )
         for first in range(0, len(clips), _VALIDATION_CLIPS)
     ]

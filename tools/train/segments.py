@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import soxr
 from numpy.typing import NDArray
 
 from tools.train.augment import augmented
-from tools.train.dataset import EMISSION_SAMPLES, SAMPLE_RATE_HZ, Clip, Dataset
+from tools.train.dataset import SAMPLE_RATE_HZ, Clip, Dataset
 
-_TWO_CLIPS_SHARE: Final = 0.3
+_TWO_CLIPS_SHARE: Final = 0.2
+_CHOSEN_FROM: Final = 16
+_OTHER_SPEED_SHARE: Final = 0.4
+_SPEEDS: Final = (0.88, 1.14)
 _LONGEST_EDGE_S: Final = 0.4
 _PAUSE_S: Final = (0.1, 0.8)
 _ROOM_LEVEL: Final = 2.0
@@ -28,6 +32,7 @@ class Segment:
 
     samples: NDArray[np.float32]
     text: str
+    clips: int = 1
 
 
 class SegmentSampler:
@@ -39,21 +44,28 @@ class SegmentSampler:
         self.training = [clip for index, clip in clips if not data.is_validation(index)]
         self.validation = [clip for index, clip in clips if data.is_validation(index)]
 
-    def drawn(self, rng: np.random.Generator) -> Segment:
-        """A segment of training clips, augmented."""
-        clips = [self._choice(rng)]
-        if rng.random() < _TWO_CLIPS_SHARE:
-            clips.append(self._choice(rng))
+    def drawn(self, rng: np.random.Generator, like: Segment | None = None) -> Segment:
+        """A segment of training clips, augmented; ``like`` another one in length, nearly."""
+        if like is None:
+            count = 2 if rng.random() < _TWO_CLIPS_SHARE else 1
+            clips = [self._choice(rng) for _ in range(count)]
+        else:
+            length = len(like.samples) // like.clips
+            clips = [self._near(length, rng) for _ in range(like.clips)]
         parts = [self._room(0, _LONGEST_EDGE_S, rng)]
         for clip in clips:
             if len(parts) > 1:
                 parts.append(self._room(*_PAUSE_S, rng))
-            parts.append(self.plain(clip).samples)
+            parts.append(_at_some_speed(self.plain(clip).samples, rng))
         parts.append(self._room(0, _LONGEST_EDGE_S, rng))
         samples = np.concatenate(parts)
-        babble = [np.resize(self.plain(self._choice(rng)).samples, len(samples)) for _ in range(3)]
+
+        def babble() -> NDArray[np.float32]:
+            others = [self.plain(self._choice(rng)).samples for _ in range(3)]
+            return np.stack([np.resize(other, len(samples)) for other in others])
+
         text = " ".join(clip.text for clip in clips)
-        return Segment(augmented(samples, np.stack(babble), rng), text)
+        return Segment(augmented(samples, babble, rng), text, len(clips))
 
     def plain(self, clip: Clip) -> Segment:
         """A clip as it is, alone."""
@@ -62,12 +74,20 @@ class SegmentSampler:
     def _choice(self, rng: np.random.Generator) -> Clip:
         return self.training[rng.integers(len(self.training))]
 
+    def _near(self, samples: int, rng: np.random.Generator) -> Clip:
+        """Of some clips the one whose length is nearest."""
+        some = [self._choice(rng) for _ in range(_CHOSEN_FROM)]
+        return min(some, key=lambda clip: abs(clip.samples - samples))
+
     def _room(self, low_s: float, high_s: float, rng: np.random.Generator) -> NDArray[np.float32]:
         count = int(rng.uniform(low_s, high_s) * SAMPLE_RATE_HZ)
         return rng.standard_normal(count, np.float32) * np.float32(_ROOM_LEVEL)
 
 
-def emissions_of(segment: Segment) -> int:
-    """How many emissions of 40 ms a segment has; the engine's `ModelSpec.frames_of`."""
-    hop = EMISSION_SAMPLES // 4
-    return -(-(len(segment.samples) // hop) // 4)
+def _at_some_speed(samples: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Some clips a little slower or faster, the pitch along with it."""
+    if rng.random() >= _OTHER_SPEED_SHARE:
+        return samples
+    speed = rng.uniform(*_SPEEDS)
+    spoken: NDArray[np.float32] = soxr.resample(samples, SAMPLE_RATE_HZ * speed, SAMPLE_RATE_HZ)
+    return spoken

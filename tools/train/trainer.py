@@ -2,8 +2,8 @@
 
 The loss is CTC's (Graves et al., 2006) over a segment's chunks, each computed from its own window
 and set side by side, per letter: the very log-probabilities that the engine decodes. Losses on
-single windows let letters move past the seams of chunks, which loses words (docs/TRAINING.md). On
-CUDA the network runs in bfloat16, loss and optimiser in float32. What is kept in the end is the
+single windows let letters move past the seams of chunks, which loses words (docs/TRAINING.md). The
+network runs in bfloat16, loss and optimiser in float32. What is kept in the end is the
 average: an exponential moving average of the weights over the steps (Polyak and Juditsky, 1992).
 """
 
@@ -18,9 +18,8 @@ from typing import Any, Final
 import torch
 import torch.nn.functional as F  # noqa: N812 - the field's name for it
 
-from gpu_worker.acoustic.whisper_ctc import LAYERS, WhisperCtc
+from gpu_worker.acoustic.moonshine_ctc import MoonshineCtc
 from tools.train.batches import Batch
-from tools.train.network import chunk_logits, masked_features
 from tools.train.recipe import Recipe, RecipeError
 
 BETAS: Final = (0.9, 0.98)
@@ -39,23 +38,31 @@ class Trainer:
     """Advances one model. ``about`` is kept in checkpoints: where data and weights came from."""
 
     def __init__(
-        self, model: WhisperCtc, recipe: Recipe, device: torch.device, about: dict[str, Any]
+        self,
+        model: MoonshineCtc,
+        recipe: Recipe,
+        device: torch.device,
+        about: dict[str, Any],
+        *,
+        bfloat16: bool = True,
     ) -> None:
         self.model = model.to(device).train()
         self.recipe = recipe
         self.about = about
         self.step = 0
         self._device = device
+        self._bfloat16 = bfloat16
         freeze(model, recipe.frozen_layers)
         self._optimiser = torch.optim.AdamW(_groups(model, recipe), betas=BETAS)
         self.average = {name: value.clone() for name, value in model.state_dict().items()}
 
     def advance(self, batch: Batch) -> Progress:
         """One step on batch number ``step``."""
-        factor = self.recipe.rate_factor(self.step)
         for group in self._optimiser.param_groups:
+            factor = self.recipe.rate_factor(self.step, group["warm_up_steps"])
             group["lr"] = group["peak_lr"] * factor
-        loss = self._loss(batch.to(self._device), self.recipe.worst_loss)
+        worst = self.recipe.worst_loss if self.step >= self.recipe.whole_steps else math.inf
+        loss = self._loss(batch.to(self._device), worst)
         torch.autograd.backward(loss)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
         self._optimiser.step()
@@ -65,7 +72,7 @@ class Trainer:
         return Progress(self.step, float(loss.detach()), float(norm))
 
     def validate(self, batches: list[Batch]) -> float:
-        """The average's mean loss on these batches."""
+        """The average's mean loss on these."""
         own = {name: value.clone() for name, value in self.model.state_dict().items()}
         self.model.load_state_dict(self.average)
         with torch.no_grad():
@@ -108,11 +115,8 @@ class Trainer:
 
         Segments with a loss above ``worst`` nats a letter are left out.
         """
-        with torch.no_grad():
-            mel = masked_features(self.model, batch.pcm, batch.span)
-        on_cuda = self._device.type == "cuda"
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=on_cuda):
-            logits = chunk_logits(self.model, mel, batch.chunk)
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
+            logits = self.model.logits(batch.pcm, batch.span, *batch.geometry.tolist())
         chunks = torch.split(logits.float().log_softmax(-1), batch.windows.tolist())
         side_by_side = torch.nn.utils.rnn.pad_sequence([own.flatten(0, 1) for own in chunks])
         losses = F.ctc_loss(
@@ -134,14 +138,17 @@ class Trainer:
             self.average[name].lerp_(value, 1 - keep)
 
 
-def freeze(model: WhisperCtc, layers: int) -> None:
+def freeze(model: MoonshineCtc, layers: int) -> None:
     """Leaves so many lower layers of the encoder as they are, with the convolutions; 0: nothing.
 
     No gradient passes through them, which saves their backward pass. All layers: the whole encoder.
     """
+    if not layers:
+        return
     encoder = model.encoder
-    frozen = [encoder.c1, encoder.c2, *encoder.layers[:layers]] if layers else []
-    for part in [encoder] if layers == LAYERS else frozen:
+    below = [encoder.conv1, encoder.groupnorm, encoder.conv2, encoder.conv3]
+    frozen = [*below, *encoder.layers[:layers]]
+    for part in [encoder] if layers == len(encoder.layers) else frozen:
         part.requires_grad_(False)
 
 
@@ -158,13 +165,23 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return state
 
 
-def _groups(model: WhisperCtc, recipe: Recipe) -> list[dict[str, Any]]:
+def _groups(model: MoonshineCtc, recipe: Recipe) -> list[dict[str, Any]]:
     """Parameter groups: two rates, and no weight decay on biases and norms."""
     groups = []
-    for part, rate in ((model.encoder, recipe.encoder_rate), (model.head, recipe.head_rate)):
+    for part, rate, warm_up_steps in (
+        (model.encoder, recipe.encoder_rate, recipe.warm_up_steps),
+        (model.head, recipe.head_rate, recipe.head_warm_up_steps),
+    ):
         own = [p for p in part.parameters() if p.requires_grad]
         for is_matrix, decay in ((True, recipe.weight_decay), (False, 0.0)):
             chosen = [p for p in own if (p.dim() > 1) == is_matrix]
             if chosen:
-                groups.append({"params": chosen, "peak_lr": rate, "weight_decay": decay})
+                groups.append(
+                    {
+                        "params": chosen,
+                        "peak_lr": rate,
+                        "warm_up_steps": warm_up_steps,
+                        "weight_decay": decay,
+                    }
+                )
     return groups

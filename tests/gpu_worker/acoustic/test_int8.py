@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from gpu_worker.acoustic import _native
-from gpu_worker.acoustic.int8 import Int8Linear, is_supported, round_layers
+from gpu_worker.acoustic.int8 import Int8Conv1d, Int8Linear, is_supported, round_layers
 from gpu_worker.acoustic.load import load_model
 from gpu_worker.acoustic.whisper_ctc import WhisperCtc
 from gpu_worker.stepper import ThreadedStepper
@@ -153,6 +153,27 @@ def test_layers_are_replaced_but_one() -> None:
     assert model[2] is kept
     assert after.shape == before.shape
     assert (after - before).abs().max() < 0.1
+
+
+@pytest.mark.parametrize(("kernel", "stride", "steps"), [(7, 3, 40), (3, 2, 9), (3, 1, 3)])
+def test_a_convolution_is_near_to_float32(kernel: int, stride: int, steps: int) -> None:
+    torch.manual_seed(0)
+    conv = nn.Conv1d(16, 24, kernel, stride=stride)
+    heard = torch.randn(2, 16, steps)
+    with torch.inference_mode():
+        exact, near = conv(heard), Int8Conv1d(conv)(heard)
+    assert near.shape == exact.shape
+    assert not torch.equal(near, exact)
+    assert (near - exact).abs().max() < 0.03 * exact.abs().max()
+
+
+def test_convolutions_are_replaced_where_asked_for() -> None:
+    model = nn.Sequential(nn.Conv1d(1, 4, 3), nn.Conv1d(4, 4, 3))
+    round_layers(model)
+    assert isinstance(model[1], nn.Conv1d)
+    round_layers(model, convolutions=True)
+    assert isinstance(model[0], nn.Conv1d)  # of samples: one channel
+    assert isinstance(model[1], Int8Conv1d)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from gpu_worker.acoustic.echo import Echo
 from gpu_worker.acoustic.load import load_model
+from gpu_worker.acoustic.moonshine_ctc import MoonshineCtc
 from gpu_worker.acoustic.whisper_ctc import WhisperCtc
 from models import BUNDLED_MODEL, ECHO_MODEL
 from models.spec import ModelSpec, ModelSpecError
@@ -46,7 +47,9 @@ def test_the_bundled_model_is_loaded_for_evaluation_in_float32() -> None:
 
 def test_an_unknown_architecture_is_told_with_those_known() -> None:
     message = message_of(replace(ECHO, architecture="conformer"))
-    assert message.endswith("unknown architecture 'conformer' (known: echo, whisper-ctc)")
+    assert message.endswith(
+        "unknown architecture 'conformer' (known: echo, moonshine-ctc, whisper-ctc)"
+    )
 
 
 def test_weights_must_be_named() -> None:
@@ -84,3 +87,14 @@ def test_weights_for_another_vocabulary(tmp_path: Path) -> None:
     message = message_of(replace(spec, vocabulary=(*spec.vocabulary, "ü")))
     assert "does not fit whisper-ctc" in message
     assert "head.out" in message
+
+
+def test_a_model_over_moonshines_encoder_is_loaded_too(tmp_path: Path) -> None:
+    geometry = ModelSpec.load(BUNDLED_MODEL.parent / "moonshine-tiny-ctc-en")
+    spec = replace(geometry, directory=tmp_path, weights="model.safetensors")
+    torch.manual_seed(0)
+    weights = {key: value.half() for key, value in MoonshineCtc(spec).state_dict().items()}
+    save_file(weights, tmp_path / "model.safetensors")
+    model = load_model(spec, CPU)
+    assert isinstance(model, MoonshineCtc)
+    assert torch.equal(model.state_dict()["head.weight"], weights["head.weight"].float())

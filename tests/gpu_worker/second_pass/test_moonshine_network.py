@@ -4,12 +4,9 @@ import pytest
 import torch
 
 from gpu_worker.second_pass.moonshine_network import (
-    FIRST_KERNEL,
-    LEAST_SAMPLES,
     TOKENS_AT_A_TIME,
     MoonshineNetwork,
     MoonshineShape,
-    Rotation,
 )
 
 SHAPE = MoonshineShape(
@@ -43,67 +40,6 @@ def frames(network: MoonshineNetwork, seed: int, samples: int) -> torch.Tensor:
     random = torch.Generator().manual_seed(seed)
     encoded: torch.Tensor = network.encoder(0.1 * torch.randn(samples, generator=random))
     return encoded
-
-
-# -- encoder
-
-
-@pytest.mark.parametrize("samples", [LEAST_SAMPLES, LEAST_SAMPLES + 383, 16_000, 33_333])
-def test_a_frame_for_every_384_samples(network: MoonshineNetwork, samples: int) -> None:
-    assert frames(network, 0, samples).shape == (1 + (samples - LEAST_SAMPLES) // 384, SHAPE.width)
-
-
-def test_less_than_a_frame_cannot_be_encoded(network: MoonshineNetwork) -> None:
-    with pytest.raises(RuntimeError):
-        network.encoder(torch.zeros(LEAST_SAMPLES - 1))
-    assert LEAST_SAMPLES > FIRST_KERNEL
-
-
-def test_every_frame_hears_all_of_the_utterance(network: MoonshineNetwork) -> None:
-    samples = torch.randn(16_000, generator=torch.Generator().manual_seed(1))
-    before = network.encoder(samples)
-    samples[-300:] *= -1
-    assert (network.encoder(samples) != before).any(-1).all()
-
-
-def test_louder_is_the_same_but_for_the_first_layer(network: MoonshineNetwork) -> None:
-    """The norm over time takes the level away, as far as tanh has not."""
-    quiet = 1e-3 * torch.randn(16_000, generator=torch.Generator().manual_seed(1))
-    network.encoder.groupnorm.eps = 1e-12
-    torch.testing.assert_close(
-        network.encoder(2 * quiet), network.encoder(quiet), rtol=1e-2, atol=1e-2
-    )
-
-
-# -- rotation
-
-
-def test_a_rotation_knows_distances_alone() -> None:
-    """What two positions make of each other does not change when both are moved."""
-    rotation = Rotation(SHAPE)
-    query, key = torch.randn(2, 8, generator=torch.Generator().manual_seed(0))
-
-    def product(at: int, other: int) -> float:
-        turned = [
-            rotation(one[None], rotation.angles(place, place + 1))
-            for one, place in ((query, at), (key, other))
-        ]
-        return float((turned[0] * turned[1]).sum())
-
-    assert product(3, 10) == pytest.approx(product(103, 110), abs=1e-4)
-    assert abs(product(3, 10) - product(3, 11)) > 1e-3
-
-
-def test_the_rest_of_a_head_does_not_turn() -> None:
-    rotation = Rotation(SHAPE)
-    head = torch.ones(1, 8)
-    turned = rotation(head, rotation.angles(40, 41))
-    assert torch.equal(turned[:, SHAPE.rotated :], head[:, SHAPE.rotated :])
-    assert not torch.equal(turned[:, : SHAPE.rotated], head[:, : SHAPE.rotated])
-    assert turned.norm() == pytest.approx(float(head.norm()), rel=1e-5)
-
-
-# -- decoder
 
 
 def spelled(network: MoonshineNetwork, heard: torch.Tensor, text: list[int]) -> torch.Tensor:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields as dataclass_fields
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 from numpy.typing import NDArray
 
+from gpu_worker.acoustic.moonshine_ctc import MoonshineCtc
+from gpu_worker.acoustic.moonshine_encoder import EncoderShape
+from models.spec import ModelSpec
 from tools.train.dataset import Dataset
 from tools.train.prepare import Corpus, prepare
 
@@ -22,6 +27,42 @@ TEXTS: Final = (
     "low notes and high notes",
     "it's a dull tune",
 )
+SPEC: Final = ModelSpec(
+    directory=Path(),
+    name="tones",
+    architecture="moonshine-ctc",
+    sample_rate_hz=RATE_HZ,
+    frame_samples=384,
+    hop_samples=64,
+    chunk_frames=25,
+    left_frames=125,
+    right_samples=4_863,
+    margin_samples=256,
+    vocabulary=("", *" 'abcdefghijklmnopqrstuvwxyz"),
+    blank=0,
+    weights=None,
+    language_model=None,
+    second_pass=None,
+)
+SMALL: Final = EncoderShape(
+    width=32, hidden=64, encoder_layers=2, heads=4, rotated=6, rotation_base=10_000.0
+)
+
+
+def write_geometry(folder: Path, language_model: str | None = None) -> Path:
+    """A model directory without weights: what training begins with."""
+    fields = {field.name: getattr(SPEC, field.name) for field in dataclass_fields(SPEC)}
+    del fields["directory"]
+    folder.mkdir()
+    spec = {**fields, "language_model": language_model}
+    (folder / "model.json").write_text(json.dumps(spec), encoding="utf-8")
+    return folder
+
+
+def small_model() -> MoonshineCtc:
+    """The same untrained network at every call, small enough for a test's steps."""
+    torch.manual_seed(3)
+    return MoonshineCtc(SPEC, SMALL)
 
 
 def tones(text: str, rate_hz: int = RATE_HZ) -> NDArray[np.float32]:

@@ -6,14 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-from models import BUNDLED_MODEL
-from models.spec import ModelSpec
-from tools.train.batches import CHUNK_EMISSIONS, Batch, Batches, batch_of, loader
+from tests.tools.train.conftest import SPEC
+from tools.train.batches import (
+    CHUNK_FRAMES,
+    LEFT_FRAMES,
+    Batch,
+    Batches,
+    batch_of,
+    loader,
+    right_frames,
+)
 from tools.train.dataset import Dataset
 from tools.train.recipe import Recipe
 from tools.train.segments import Segment, SegmentSampler
-
-VOCABULARY = ModelSpec.load(BUNDLED_MODEL).vocabulary
 
 
 @pytest.fixture(scope="module")
@@ -26,16 +31,16 @@ def same(first: Batch, second: Batch) -> bool:
 
 
 def test_a_batch_is_what_its_number_says(sampler: SegmentSampler) -> None:
-    batches = Batches(sampler, VOCABULARY, Recipe(steps=9, batch=20))
+    batches = Batches(sampler, SPEC, Recipe(steps=9, batch=20))
     assert same(batches[4], batches[4])
     assert not same(batches[4], batches[5])
-    other = Batches(sampler, VOCABULARY, Recipe(steps=9, batch=20, seed=2))
+    other = Batches(sampler, SPEC, Recipe(steps=9, batch=20, seed=2))
     assert not same(batches[4], other[4])
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_loaders_give_the_batches_from_a_step_on(sampler: SegmentSampler, workers: int) -> None:
-    batches = Batches(sampler, VOCABULARY, Recipe(steps=5, batch=20))
+    batches = Batches(sampler, SPEC, Recipe(steps=5, batch=20))
     loaded = list(loader(batches, 2, workers, pinned=False))
     assert len(loaded) == 3
     for number, batch in enumerate(loaded, start=2):
@@ -43,18 +48,30 @@ def test_loaders_give_the_batches_from_a_step_on(sampler: SegmentSampler, worker
 
 
 def test_windows_texts_and_frames_belong_together(sampler: SegmentSampler) -> None:
-    batches = Batches(sampler, VOCABULARY, Recipe(steps=30, batch=30))
+    batches = Batches(sampler, SPEC, Recipe(steps=40, batch=20, whole_steps=0))
     chunks = set()
-    for step in range(30):
+    for step in range(40):
         batch = batches[step]
-        chunks.add(batch.chunk)
+        left, chunk = batch.geometry.tolist()
         assert batch.lengths.sum() == len(batch.tokens)
         assert batch.windows.sum() == len(batch.pcm) == len(batch.span)
-        assert len(batch.pcm) <= 30 or len(batch.windows) == 1
-        spare = batch.windows - -(-batch.frames // batch.chunk)
+        assert len(batch.pcm) * batch.pcm.shape[1] < 53 * 16_000 or len(batch.windows) == 1
+        spare = batch.windows - -(-batch.frames // chunk)
         assert ((spare == 0) | (spare == 1)).all()  # a last window may hold less than a hop
         assert (batch.tokens > 0).all()
-    assert chunks == set(CHUNK_EMISSIONS)
+        if left:
+            assert LEFT_FRAMES[0] <= left < LEFT_FRAMES[1]
+            chunks.add(chunk)
+        else:
+            assert chunk == 1 + batch.frames.max()
+            assert (batch.windows == 1).all()
+    assert chunks == set(CHUNK_FRAMES)
+
+
+def test_the_first_steps_see_whole_segments(sampler: SegmentSampler) -> None:
+    batches = Batches(sampler, SPEC, Recipe(steps=20, batch=20, whole_steps=10))
+    assert all(batches[step].geometry[0] == 0 for step in range(10))
+    assert any(batches[step].geometry[0] > 0 for step in range(10, 20))
 
 
 def test_tokens_spell_the_text() -> None:
@@ -62,9 +79,20 @@ def test_tokens_spell_the_text() -> None:
         Segment(np.ones(12_000, np.float32), "it's"),
         Segment(np.ones(600, np.float32), "a b"),
     ]
-    batch = batch_of(segments, VOCABULARY, 8)
-    assert "".join(VOCABULARY[token] for token in batch.tokens) == "it'sa b"
+    batch = batch_of(segments, SPEC, 20, 8, 3)
+    assert "".join(SPEC.vocabulary[token] for token in batch.tokens) == "it'sa b"
     assert batch.lengths.tolist() == [4, 3]
-    assert batch.windows.tolist() == [3, 1]
-    assert batch.frames.tolist() == [19, 1]
-    assert batch.chunk == 8
+    assert batch.windows.tolist() == [4, 1]
+    assert batch.frames.tolist() == [32, 2]
+    assert batch.geometry.tolist() == [20, 8]
+
+
+def test_the_engines_geometry_gives_the_engines_windows() -> None:
+    segment = Segment(np.ones(12_000, np.float32), "a")
+    geometry = (SPEC.left_frames, SPEC.chunk_frames, right_frames(SPEC))
+    batch = batch_of([segment], SPEC, *geometry)
+    assert batch.pcm.shape == (2, SPEC.window_samples)
+    assert batch.span.tolist() == [
+        [SPEC.left_samples, SPEC.left_samples + 12_000],
+        [SPEC.left_samples - SPEC.chunk_samples, SPEC.left_samples - SPEC.chunk_samples + 12_000],
+    ]

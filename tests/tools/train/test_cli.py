@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from gpu_worker.acoustic.load import load_model
-from gpu_worker.acoustic.whisper_ctc import WhisperCtc
+from gpu_worker.acoustic.moonshine_ctc import MoonshineCtc
 from models import BUNDLED_MODEL
 from models.spec import ModelSpec
-from tests.tools.train.conftest import tones
+from tests.tools.train.conftest import tones, write_geometry
 from tools.train.cli import corpus, main
 from tools.train.evaluate import segment_log_probs
 from tools.train.prepare import Corpus
@@ -21,6 +21,7 @@ from tools.train.readers import CorpusError
 from tools.train.trainer import load_checkpoint
 
 CPU = torch.device("cpu")
+MOONSHINE = BUNDLED_MODEL.parent / "moonshine-tiny-en"
 
 
 def test_the_whole_recipe(
@@ -28,8 +29,10 @@ def test_the_whole_recipe(
 ) -> None:
     data, run = (str(tmp_path / name) for name in ("data", "run"))
     assert main(["prepare", data, "--corpus", f"tones=manifest:{tone_manifest}"]) == 0
-    train = ["train", data, run, "--batch", "8", "--save-every", "2"]
-    train += ["--worst-loss", "1e9", "--warm-up-steps", "1", "--head-rate", "1e-3"]
+    like = str(write_geometry(tmp_path / "like"))
+    train = ["train", data, run, "--batch", "8", "--save-every", "2", "--float32"]
+    train += ["--model", like, "--encoder", str(MOONSHINE), "--whole-steps", "3"]
+    train += ["--worst-loss", "1e9", "--warm-up-steps", "1", "--head-warm-up-steps", "1"]
     assert main([*train, "--steps", "6", "--minutes", "0"]) == 0
     assert load_checkpoint(tmp_path / "run" / "checkpoint.pt")["step"] == 2
     assert main([*train, "--steps", "6"]) == 0
@@ -42,16 +45,18 @@ def test_the_whole_recipe(
 
     checkpoint, figures = str(tmp_path / "run" / "checkpoint.pt"), tmp_path / "figures.json"
     evaluate = ["evaluate", str(tone_manifest), "--checkpoint", checkpoint, "--every", "2"]
+    evaluate += ["--model", like]
     assert main([*evaluate, "--beam", "10", "--rates", "8000", "--json", str(figures)]) == 0
     written = json.loads(figures.read_text(encoding="utf-8"))
     assert written["figures"][0]["clips"] == 2
     assert len(written["texts"][0]) == 2
 
     output = tmp_path / "model"
-    assert main(["export", checkpoint, str(output), "--results", str(figures)]) == 0
+    export = ["export", checkpoint, str(output), "--model", like, "--name", "mine"]
+    assert main([*export, "--results", str(figures)]) == 0
     spec = ModelSpec.load(output)
-    exported, trained = load_model(spec, CPU), load_model(ModelSpec.load(BUNDLED_MODEL), CPU)
-    assert isinstance(trained, WhisperCtc)
+    assert spec.name == "mine"
+    exported, trained = load_model(spec, CPU), MoonshineCtc(spec).eval()
     trained.load_state_dict(state["average"])
     samples = (tones("it plays") * 32767).astype(np.int16)
     np.testing.assert_allclose(
@@ -62,6 +67,7 @@ def test_the_whole_recipe(
     provenance = json.loads((output / "provenance.json").read_text(encoding="utf-8"))
     assert provenance["steps"] == 6
     assert provenance["results"] == written["figures"]
+    assert provenance["initial_weights"]["name"] == MOONSHINE.name
     assert provenance["data"]["sources"]["tones"]["clips"] == 4
     capsys.readouterr()
 

@@ -9,10 +9,9 @@ import numpy as np
 import torch
 
 from gpu_worker.acoustic.load import load_model
-from gpu_worker.acoustic.whisper_ctc import WhisperCtc
-from models import BUNDLED_MODEL
+from gpu_worker.acoustic.moonshine_ctc import MoonshineCtc
 from models.spec import ModelSpec
-from tests.tools.train.conftest import tones
+from tests.tools.train.conftest import tones, write_geometry
 from tools.train.dataset import sha256_of
 from tools.train.evaluate import segment_log_probs
 from tools.train.export import PROVENANCE_FILE, WEIGHTS_FILE, export
@@ -23,12 +22,14 @@ CPU = torch.device("cpu")
 
 
 def test_the_engine_gives_the_trained_log_probs(tmp_path: Path) -> None:
-    like = ModelSpec.load(BUNDLED_MODEL)
-    model = load_model(like, CPU)
-    assert isinstance(model, WhisperCtc)
+    folder = write_geometry(tmp_path / "like", "../words.lm")
+    (tmp_path / "words.lm").write_bytes(b"n-grams")
+    like = ModelSpec.load(folder)
+    torch.manual_seed(0)
+    model = MoonshineCtc(like).eval()
     trainer = Trainer(model, Recipe(), CPU, {"runs": [], "data": "tones"})
-    trainer.average["head.out.bias"] += 0.5
-    trainer.average["head.out.bias"][0] += 1.0
+    trainer.average["head.bias"] += 0.5
+    trainer.average["head.bias"][0] += 1.0
     trainer.save(tmp_path / "checkpoint.pt")
     results = [{"rate_hz": 8000, "greedy_wer": 0.5}]
     provenance = export(tmp_path / "checkpoint.pt", like, tmp_path / "out", "mine", results)
@@ -36,9 +37,10 @@ def test_the_engine_gives_the_trained_log_probs(tmp_path: Path) -> None:
     spec = ModelSpec.load(tmp_path / "out")
     assert spec.name == "mine"
     assert spec.vocabulary == like.vocabulary
-    assert spec.language_model_path is not None
+    assert spec.language_model == "words.lm"
+    assert (tmp_path / "out" / "words.lm").read_bytes() == b"n-grams"
     exported = load_model(spec, CPU)
-    model.load_state_dict(trainer.average)
+    model.eval().load_state_dict(trainer.average)
     samples = (tones("the same") * 32767).astype(np.int16)
     np.testing.assert_allclose(
         segment_log_probs(spec, exported, CPU, samples),

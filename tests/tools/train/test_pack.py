@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from tools.train import pack as packing
-from tools.train.dataset import EMISSION_SAMPLES, Dataset, DatasetError
+from tools.train.dataset import Dataset, DatasetError
 
 
 def test_clips_come_back_where_they_were(
     tone_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packing, "SHARD_EMISSIONS", 100)
+    monkeypatch.setattr(packing, "SHARD_SAMPLES", 64_000)
     shards = packing.pack(tone_data, tmp_path / "packed")
-    assert len(shards) == -(-tone_data.emissions // 100)
-    seconds = tone_data.emissions * EMISSION_SAMPLES / 16_000
+    assert len(shards) == -(-len(tone_data.samples) // 64_000)
+    seconds = len(tone_data.samples) / 16_000
     assert sum(shard.stat().st_size for shard in shards) * 8 / seconds < 40_000
     summary = packing.unpack(tmp_path / "packed", tmp_path / "data")
     data = Dataset.load(tmp_path / "data")

@@ -49,5 +49,5 @@ def test_copies_and_what_is_left_out(tmp_path: Path) -> None:
         [Corpus("mixed", "manifest", tmp_path / "m.jsonl")], tmp_path / "data", (1.0, 0.9)
     )
     data = Dataset.load(tmp_path / "data")
-    assert [(clip.text, clip.emissions) for clip in data.clips] == [("ok", 25), ("ok", 28)]
+    assert [(clip.text, clip.samples) for clip in data.clips] == [("ok", 16_000), ("ok", 17_778)]
     assert summary["left_out"] == 5  # two copies each of short and wordy, and the broken file

@@ -9,7 +9,7 @@ from tools.train.recipe import Recipe, RecipeError
 
 def test_the_rate_rises_stays_and_falls() -> None:
     recipe = Recipe(steps=100, warm_up_steps=10, decay_share=0.5)
-    rates = [recipe.rate_factor(step) for step in range(100)]
+    rates = [recipe.rate_factor(step, recipe.warm_up_steps) for step in range(100)]
     assert rates[:10] == sorted(rates[:10])
     assert rates[0] == pytest.approx(0.1)
     assert set(rates[9:51]) == {1.0}
@@ -24,11 +24,13 @@ def test_the_rate_rises_stays_and_falls() -> None:
         ("steps", 0),
         ("batch", 0),
         ("warm_up_steps", 0),
+        ("head_warm_up_steps", 0),
+        ("whole_steps", -1),
         ("encoder_rate", 0.0),
         ("head_rate", float("nan")),
         ("average", 1.0),
         ("decay_share", -0.1),
-        ("frozen_layers", 5),
+        ("frozen_layers", 7),
         ("worst_loss", 0.0),
     ],
 )

@@ -10,15 +10,14 @@ import pytest
 import torch
 from torch import nn
 
-from gpu_worker.acoustic.whisper_ctc import WhisperCtc
+from gpu_worker.acoustic.moonshine_ctc import MoonshineCtc
+from tests.tools.train.conftest import SPEC
 from tools.train.batches import Batch
 from tools.train.dataset import Dataset
 from tools.train.recipe import Recipe
 from tools.train.run import CHECKPOINT_FILE, LOG_FILE, Pace, run
 from tools.train.segments import SegmentSampler
 from tools.train.trainer import Trainer
-
-VOCABULARY = ("", *" 'abcdefghijklmnopqrstuvwxyz")
 
 
 class Small(nn.Module):
@@ -49,12 +48,12 @@ def sampler(tone_data: Dataset) -> SegmentSampler:
 def trainer_of(steps: int) -> SmallTrainer:
     torch.manual_seed(0)
     recipe = Recipe(steps=steps, batch=1, decay_share=0)
-    return SmallTrainer(cast(WhisperCtc, Small()), recipe, torch.device("cpu"), {"runs": []})
+    return SmallTrainer(cast(MoonshineCtc, Small()), recipe, torch.device("cpu"), {"runs": []})
 
 
 def test_it_runs_to_the_end_and_logs(sampler: SegmentSampler, tmp_path: Path) -> None:
     trainer = trainer_of(5)
-    run(trainer, sampler, VOCABULARY, tmp_path, Pace(save_every=2, keep_every=4), pinned=False)
+    run(trainer, sampler, SPEC, tmp_path, Pace(save_every=2, keep_every=4), pinned=False)
     lines = [json.loads(line) for line in (tmp_path / LOG_FILE).read_text().splitlines()]
     assert [line["step"] for line in lines] == [2, 4, 5]
     assert all(line["validation_loss"] > 0 for line in lines)
@@ -65,17 +64,17 @@ def test_a_time_budget_ends_at_a_checkpoint_and_resuming_changes_nothing(
     sampler: SegmentSampler, tmp_path: Path
 ) -> None:
     whole = trainer_of(6)
-    run(whole, sampler, VOCABULARY, tmp_path / "whole", Pace(), pinned=False)
+    run(whole, sampler, SPEC, tmp_path / "whole", Pace(), pinned=False)
     for expected_step in (2, 4, 6):
         piece = trainer_of(6)
-        run(piece, sampler, VOCABULARY, tmp_path / "pieces", Pace(0.0, save_every=2), pinned=False)
+        run(piece, sampler, SPEC, tmp_path / "pieces", Pace(0.0, save_every=2), pinned=False)
         assert piece.step == expected_step
     own, other = whole.model.state_dict(), piece.model.state_dict()
     assert all(torch.equal(own[name], other[name]) for name in own)
 
 
 def test_a_finished_run_is_left_alone(sampler: SegmentSampler, tmp_path: Path) -> None:
-    run(trainer_of(2), sampler, VOCABULARY, tmp_path, Pace(), pinned=False)
+    run(trainer_of(2), sampler, SPEC, tmp_path, Pace(), pinned=False)
     before = (tmp_path / CHECKPOINT_FILE).read_bytes()
-    run(trainer_of(2), sampler, VOCABULARY, tmp_path, Pace(), pinned=False)
+    run(trainer_of(2), sampler, SPEC, tmp_path, Pace(), pinned=False)
     assert (tmp_path / CHECKPOINT_FILE).read_bytes() == before

@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models import BUNDLED_MODEL
-from models.spec import ModelSpec
 from tests.tools.train.conftest import TEXTS
 from tools.train.dataset import Dataset
-from tools.train.segments import Segment, SegmentSampler, emissions_of
+from tools.train.segments import SegmentSampler
 
 
 @pytest.fixture(scope="module")
@@ -23,18 +21,18 @@ def test_texts_are_those_of_the_clips(sampler: SegmentSampler) -> None:
     alone = [segment for segment in drawn if segment.text in TEXTS]
     together = [segment for segment in drawn if segment.text in pairs]
     assert len(alone) + len(together) == 60
-    assert 8 <= len(together) <= 30
+    assert 4 <= len(together) <= 24
     assert {segment.text for segment in alone} == set(TEXTS)
 
 
 def test_two_clips_are_as_long_as_both(sampler: SegmentSampler) -> None:
-    seconds = {clip.text: clip.emissions * 0.04 for clip in sampler.training}
+    seconds = {clip.text: clip.samples / 16_000 for clip in sampler.training}
     for seed in range(40):
         segment = sampler.drawn(np.random.default_rng(seed))
         speech_s = sum(s for text, s in seconds.items() if segment.text.startswith(text))
         speech_s += sum(s for text, s in seconds.items() if segment.text.endswith(" " + text))
         added_s = len(segment.samples) / 16_000 - speech_s
-        assert -0.01 <= added_s <= 1.7
+        assert -0.13 * speech_s <= added_s <= 1.6 + 0.14 * speech_s  # also at other speeds
 
 
 def test_the_generator_decides_everything(sampler: SegmentSampler) -> None:
@@ -50,7 +48,10 @@ def test_a_plain_clip_is_as_it_was(sampler: SegmentSampler, tone_data: Dataset) 
     np.testing.assert_array_equal(segment.samples, tone_data.audio(tone_data.clips[1]))
 
 
-@pytest.mark.parametrize("samples", [0, 159, 160, 640, 641, 800, 10_239, 10_240, 16_000])
-def test_emissions_are_the_engines(samples: int) -> None:
-    spec = ModelSpec.load(BUNDLED_MODEL)
-    assert emissions_of(Segment(np.zeros(samples, np.float32), "")) == spec.frames_of(samples)
+def test_one_like_another_is_as_long(sampler: SegmentSampler) -> None:
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        first = sampler.drawn(rng)
+        other = sampler.drawn(rng, like=first)
+        assert other.clips == first.clips
+        assert 0.5 < len(other.samples) / len(first.samples) < 2
