@@ -325,8 +325,9 @@ def test_no_stream_is_ended_in_vain(plane: Plane, bells: Doorbells) -> None:
     """While streams fall behind nobody is let in, whoever goes."""
     capacity = Capacity(known=3, most=3)
     let_in = Admission(plane, SlotPool(plane, bells, 0), FrontendFigures(plane, 0), capacity)
-    claimed(let_in)
-    capacity.observe(1, time.monotonic(), late=True)
+    for _ in range(2):
+        claimed(let_in)
+    capacity.observe(2, time.monotonic(), late=True)
     asked: list[bool] = []
     with pytest.raises(NoSlotError, match="as many streams as this machine holds"):
         let_in.claim(make_room=lambda: bool(asked.append(True)))
