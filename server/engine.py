@@ -63,13 +63,16 @@ class Engine(Processes):
             )
 
     def _add_second_passes(self) -> None:
-        """One beside each worker on its GPU, or several on the CPU."""
+        """One beside each worker on its GPU, or several on the CPU.
+
+        Without them finals come late, with the first pass's text: the engine goes on.
+        """
         settings = {"model": str(self.config.second_pass), "device": self.config.device}
         for index in range(self.plane.geometry.second_passes):
             line = self.plane.layout.second_pass_process(index)
             self._add(
                 "second pass", "gpu_worker.second_pass", index, line, settings,
-                stands_by=self.config.standby,
+                stands_by=self.config.standby, essential=False,
             )  # fmt: skip
 
 

@@ -61,6 +61,8 @@ class ManagedProcess:
     extra_fds: tuple[int, ...] = ()
     stands_by: bool = False
     """Whether a successor is kept loaded."""
+    essential: bool = True
+    """Whether clients would wait in vain without it."""
     generation: int = 0
     process: subprocess.Popen[bytes] | None = None
     standby: Standby | None = None
@@ -110,10 +112,11 @@ class Processes:
         extra_fds: tuple[int, ...] = (),
         *,
         stands_by: bool = False,
+        essential: bool = True,
     ) -> None:
         line = ProcessLine(self.plane, line_offset)
         self._processes.append(
-            ManagedProcess(name, module, index, line, settings, extra_fds, stands_by)
+            ManagedProcess(name, module, index, line, settings, extra_fds, stands_by, essential)
         )
 
     def start(self, keep_waiting: Callable[[], bool] = lambda: True) -> None:
@@ -167,7 +170,8 @@ class Processes:
         for managed in self._processes:
             events += self._watch_place(managed, now_s)
             events += self._watch_standby(managed, now_s)
-        self.plane.set_failing(any(m.failures >= FAILING_AFTER for m in self._processes))
+        failing = any(m.essential and m.failures >= FAILING_AFTER for m in self._processes)
+        self.plane.set_failing(failing)
         return events
 
     def _watch_place(self, managed: ManagedProcess, now_s: float) -> list[str]:

@@ -290,7 +290,9 @@ def test_six_are_always_let_in() -> None:
         plane.close()
 
 
-def test_beyond_what_the_machine_holds_nobody_is_let_in(plane: Plane, bells: Doorbells) -> None:
+def test_beyond_what_the_machine_holds_nobody_is_let_in(
+    plane: Plane, bells: Doorbells, clock: Clock
+) -> None:
     let_in = Admission(
         plane, SlotPool(plane, bells, 0), FrontendFigures(plane, 0), Capacity(known=1, most=3)
     )

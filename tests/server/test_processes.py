@@ -159,6 +159,19 @@ def test_a_death_now_and_then_is_no_failure() -> None:
         assert engine.plane.failing, "so often in a row, and never ready, is one"
 
 
+def test_who_can_be_done_without_makes_no_engine_fail() -> None:
+    with stub_engine("crash") as engine:
+        crashing = managed(engine)
+        crashing.essential = False
+        now_s = time.monotonic()
+        for number in range(FAILING_AFTER + 1):
+            engine.watch(now_s + 100 * number)
+            wait_for_death(crashing)
+            engine.watch(now_s + 100 * number)
+        assert crashing.failures > FAILING_AFTER
+        assert not engine.plane.failing
+
+
 # -- standing by
 
 
