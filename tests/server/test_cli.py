@@ -148,7 +148,9 @@ def truncated_weights(tmp: Path) -> Attempt:
 
 def unknown_architecture(tmp: Path) -> Attempt:
     folder = model_dir(tmp / "model", architecture="oracle", language_model=None)
-    return Attempt(("'oracle'", "known: echo, whisper-ctc"), ("--model", str(folder)))
+    return Attempt(
+        ("'oracle'", "known: echo, moonshine-ctc, whisper-ctc"), ("--model", str(folder))
+    )
 
 
 def missing_language_model(tmp: Path) -> Attempt:
