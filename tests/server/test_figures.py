@@ -34,7 +34,7 @@ def test_counters_and_buckets_of_all_processes_are_added_up(plane: Plane) -> Non
     found = Figures(plane).snapshot(time.monotonic_ns())
     assert found.counter(figures.REFUSED) == {
         "full": 0, "parameter": 0, "path": 3, "handshake": 0, "no_model_server": 0, "key": 0,
-        "session": 0, "address": 0,
+        "session": 0, "address": 0, "overload": 0, "failing": 0,
     }  # fmt: skip
     assert found.total(figures.REFUSED) == 3
     assert found.histogram(figures.DONE_TO_FINAL).sum == 3.0
