@@ -37,9 +37,9 @@ FINAL_LATE_NS: Final = 1_500_000_000
 
 ALWAYS: Final = 6
 """So many streams every machine is taken to hold: `loadtest --streams 6` tells whether it does."""
-MODEL_SHARE: Final = 0.9
+MODEL_SHARE: Final = 0.6
 """Of the streams that the model alone could keep up with, where it has its device for itself."""
-SHARED_SHARE: Final = 0.5
+SHARED_SHARE: Final = 0.3
 """The same, where a second pass needs the same cores."""
 
 
