@@ -21,7 +21,7 @@ from shm.arrivals import Arrivals
 from shm.figures import MICRO, Block
 from shm.frontend_slot import FrontendSlot, SlotPool
 from shm.lateness import Lateness
-from shm.layout import PARTIALS_OF_ENGINE, SLOT_SESSION
+from shm.layout import PARTIALS_OF_ENGINE
 from shm.link_line import LinkLine
 from shm.outbox import OutboxRecord
 from shm.plane import Plane
@@ -126,9 +126,6 @@ class Admission:
         self._lateness = Lateness(plane)
         self._let_in: set[MeasuredSlot] = set()
         self._link = LinkLine(plane)
-        self._lines = [
-            plane.line(plane.layout.frontend_line(slot)) for slot in range(plane.geometry.slots)
-        ]
 
     def claim(
         self,
@@ -196,7 +193,7 @@ class Admission:
         if link is not None:
             if link.servers == 0:
                 self._refuse_for(NO_MODEL_SERVER, "No model server is connected: try again later.")
-            if sum(line[SLOT_SESSION] & 1 for line in self._lines) >= link.capacity:
+            if self._lateness.held >= link.capacity:
                 return ALL_IN_USE
         return self._pool.claim(origin_samples, partials) or ALL_IN_USE
 

@@ -22,15 +22,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-import soundfile
-
 from bench.chaos.killing import KINDS, Kill, Killer
 from bench.chaos.rounds import RATE_HZ, ChaosError, Heard, Round, play
 from tests.conformance.server_process import ServerProcess
+from tests.conformance.speech import clips
 from tools.loadtest.statistics import percentile
 
-CLIPS: Final = Path(__file__).parents[2] / "tools" / "loadtest" / "audio"
+CLIPS: Final = 20
 UTTERANCES: Final = 3
 PAUSE_S: Final = 1.2
 
@@ -78,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 async def _chaos(
     url: str, pid: int, options: argparse.Namespace
 ) -> tuple[Comparison, list[Kill], float]:
-    rounds = rounds_of(_clips(), options.streams)
+    rounds = rounds_of([clip.audio.tobytes() for clip in clips(CLIPS)], options.streams)
     expected = await asyncio.gather(*(play(url, said) for said in rounds))
     interval_s = options.minutes * 60 / options.kills
     killer = Killer(pid, options.victims, interval_s, options.stop_share, options.seed)
@@ -121,15 +119,6 @@ def rounds_of(clips: Sequence[bytes], count: int) -> list[Round]:
         )
         for number in range(count)
     ]
-
-
-def _clips() -> list[bytes]:
-    found = []
-    for path in sorted(CLIPS.glob("*.mp3")):
-        samples, rate_hz = soundfile.read(path, dtype="int16")
-        assert rate_hz == RATE_HZ
-        found.append(np.asarray(samples).tobytes())
-    return found
 
 
 def _figures(found: Comparison, kills: Sequence[Kill], took_s: float) -> dict[str, Any]:

@@ -21,23 +21,20 @@ from numpy.typing import NDArray
 from gpu_worker.acoustic.features import HOP_SAMPLES, SILENCE
 from gpu_worker.acoustic.load import load_model
 from gpu_worker.acoustic.whisper_ctc import WhisperCtc
-from gpu_worker.stepper import EagerStepper
-from gpu_worker.worker import Worker
 from models import BUNDLED_MODEL
 from models.spec import ModelSpec
-from shm.decoder_slot import DecoderSlot
-from shm.doorbells import Doorbells
-from shm.frontend_slot import FrontendSlot
-from shm.plane import Plane
-from shm.worker_slot import WorkerSlot
-from tests.gpu_worker.tiny import geometry_of
+from tests.gpu_worker.acoustic.windowed import (
+    CPU,
+    SLOTS,
+    TOLERANCE,
+    Engine,
+    assert_same,
+    step,
+    without_endpoints,
+)
 
 GOLDEN: Final = Path(__file__).parents[2] / "data" / "golden_log_probs.npz"
 CLIPS: Final = ("652-130726-0028", "2412-153954-0013", "2803-154328-0022")
-TOLERANCE: Final = 1e-4
-SLOTS: Final = 3
-BATCH: Final = 2
-CPU: Final = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -66,38 +63,6 @@ def model(spec: ModelSpec) -> WhisperCtc:
     return model
 
 
-class Engine:
-    """A worker over a plane of three slots, without anyone who reads its emissions."""
-
-    def __init__(self, spec: ModelSpec, model: WhisperCtc) -> None:
-        self.plane = Plane.create(geometry_of(spec, slots=SLOTS))
-        self.bells = Doorbells.create(self.plane.geometry)
-        slots = [WorkerSlot(self.plane, self.bells, slot) for slot in range(SLOTS)]
-        self._worker = Worker(spec, EagerStepper(model, spec, BATCH, CPU), slots)
-
-    def open(self, slot: int) -> FrontendSlot:
-        return FrontendSlot(self.plane, self.bells, slot, frontend=0)
-
-    def run(self) -> None:
-        while self._worker.round():
-            pass
-
-    def log_probs(self, slot: int) -> NDArray[np.float32]:
-        """Of everything in a slot's emission ring, one after the other."""
-        decoder = DecoderSlot(self.plane, self.bells, slot)
-        found = []
-        while decoder.has_emission:
-            emission = decoder.read()
-            assert emission.segment == 0, "nothing cuts the clip"
-            found.append(emission.log_probs.copy())
-            decoder.step_past()
-        return np.concatenate(found)
-
-    def close(self) -> None:
-        self.plane.close()
-        self.bells.close()
-
-
 @pytest.fixture
 def engine(spec: ModelSpec, model: WhisperCtc, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     engine = uncut_engine(spec, model, monkeypatch)
@@ -107,14 +72,8 @@ def engine(spec: ModelSpec, model: WhisperCtc, monkeypatch: pytest.MonkeyPatch) 
 
 def uncut_engine(spec: ModelSpec, model: WhisperCtc, monkeypatch: pytest.MonkeyPatch) -> Engine:
     """An engine that ends no utterance in a pause."""
-    for rule in ("TRAILING_SILENCE_MS", "NOTHING_SPOKEN_MS", "LONG_TRAILING_SILENCE_MS"):
-        monkeypatch.setattr(f"gpu_worker.endpointing.{rule}", 3_600_000)
+    without_endpoints(monkeypatch)
     return Engine(spec, model)
-
-
-def assert_same(found: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
-    assert found.shape == expected.shape
-    assert np.abs(found - expected).max() < TOLERANCE
 
 
 @pytest.mark.parametrize(
@@ -174,14 +133,7 @@ def test_a_second_segment_is_as_if_it_were_the_first(
     slot.write_audio(clip.samples)
     slot.write_mark()
     engine.run()
-    decoder = DecoderSlot(engine.plane, engine.bells, 1)
-    found = []
-    while decoder.has_emission:
-        emission = decoder.read()
-        if emission.segment == 1:
-            found.append(emission.log_probs.copy())
-        decoder.step_past()
-    assert_same(np.concatenate(found), clip.log_probs)
+    assert_same(engine.log_probs(1, segment=1), clip.log_probs)
 
 
 def windows_of(clip: Clip, spec: ModelSpec, *starts: int) -> torch.Tensor:
@@ -189,13 +141,6 @@ def windows_of(clip: Clip, spec: ModelSpec, *starts: int) -> torch.Tensor:
     return torch.stack(
         [torch.from_numpy(clip.samples[start:][: spec.window_samples]) for start in starts]
     )
-
-
-def step(model: WhisperCtc, pcm: torch.Tensor, spans: list[list[int]]) -> torch.Tensor:
-    batch = pcm.shape[0]
-    rows, first = torch.arange(1, batch + 1), torch.ones(batch, dtype=torch.bool)
-    with torch.inference_mode():
-        return model.step(pcm, torch.tensor(spans), rows, first)
 
 
 def test_log_probabilities_are_normalised(
