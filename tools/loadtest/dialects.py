@@ -16,7 +16,7 @@ An object is one connection. It is told of everything that is sent, in order.
 from __future__ import annotations
 
 import json
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -26,6 +26,8 @@ from tools.loadtest.messages import (
     Message,
     Notice,
     parse_message,
+    read_object,
+    text_of,
 )
 
 DONE: Final = "done"
@@ -109,16 +111,16 @@ class Vosk:
         return '{"eof" : 1}'  # letter for letter: the server compares the text
 
     def read(self, raw: str | bytes) -> Message | None:
-        fields = _object(raw)
+        fields = read_object(raw)
         if self._unanswered == 0:
             raise MalformedMessageError("an answer to nothing")
         self._unanswered -= 1
         self.is_over = self._asked and self._unanswered == 0
         if "text" in fields:
             self._partial = ""
-            text = _text(fields, "text")
+            text = text_of(fields, "text")
             return untimed(text, is_final=True) if text or self.is_over else None
-        text = _text(fields, "partial")
+        text = text_of(fields, "partial")
         if self.is_over:
             raise MalformedMessageError("eof was answered with a partial")
         is_news = bool(text) and text != self._partial
@@ -152,8 +154,8 @@ class SherpaOnnx:
             self.is_over = True
             # Where nothing was left to decode, what was said last is the final.
             return None if self._is_final else untimed(self._partial, is_final=True)
-        fields = _object(raw)
-        text = _text(fields, "text").strip()
+        fields = read_object(raw)
+        text = text_of(fields, "text").strip()
         is_final = fields.get("is_final", False)
         if not isinstance(is_final, bool):
             raise MalformedMessageError("is_final is not true or false")
@@ -180,22 +182,3 @@ READY: Final = Notice("", "ready", "")
 def untimed(text: str, *, is_final: bool) -> Hypothesis:
     """A hypothesis without a name and without times."""
     return Hypothesis("", text, is_final, (), timed=False)
-
-
-def _object(raw: str | bytes) -> dict[str, Any]:
-    if isinstance(raw, bytes):
-        raise MalformedMessageError("a binary message")
-    try:
-        fields = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise MalformedMessageError("not JSON") from error
-    if not isinstance(fields, dict):
-        raise MalformedMessageError("not a JSON object")
-    return fields
-
-
-def _text(fields: dict[str, Any], key: str) -> str:
-    value = fields.get(key)
-    if not isinstance(value, str):
-        raise MalformedMessageError(f"{key} is not a text")
-    return value

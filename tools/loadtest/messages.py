@@ -58,6 +58,30 @@ def parse_message(raw: str | bytes) -> Message:
 
     Raises MalformedMessageError where it is binary, no JSON, or lacks what the protocol promises.
     """
+    fields = read_object(raw)
+    message_id = text_of(fields, "msgId")
+    if "status" in fields:
+        return Notice(message_id, text_of(fields, "status"), text_of(fields, "info"))
+    is_final = fields.get("isFinal")
+    if not isinstance(is_final, bool):
+        raise MalformedMessageError("isFinal is not true or false")
+    listed = fields.get("words")
+    if not isinstance(listed, list):
+        raise MalformedMessageError("words is not a list")
+    return Hypothesis(message_id, text_of(fields, "text"), is_final, tuple(map(_word, listed)))
+
+
+def _word(entry: object) -> Word:
+    if not isinstance(entry, dict):
+        raise MalformedMessageError("an entry of words is not an object")
+    word = Word(text_of(entry, "text"), _milliseconds(entry, "start"), _milliseconds(entry, "end"))
+    if word.end_ms < word.start_ms:
+        raise MalformedMessageError("a word ends before it starts")
+    return word
+
+
+def read_object(raw: str | bytes) -> dict[str, Any]:
+    """The fields of a message. Raises MalformedMessageError where it is no JSON object."""
     if isinstance(raw, bytes):
         raise MalformedMessageError("a binary message")
     try:
@@ -66,28 +90,11 @@ def parse_message(raw: str | bytes) -> Message:
         raise MalformedMessageError("not JSON") from error
     if not isinstance(fields, dict):
         raise MalformedMessageError("not a JSON object")
-    message_id = _text(fields, "msgId")
-    if "status" in fields:
-        return Notice(message_id, _text(fields, "status"), _text(fields, "info"))
-    is_final = fields.get("isFinal")
-    if not isinstance(is_final, bool):
-        raise MalformedMessageError("isFinal is not true or false")
-    listed = fields.get("words")
-    if not isinstance(listed, list):
-        raise MalformedMessageError("words is not a list")
-    return Hypothesis(message_id, _text(fields, "text"), is_final, tuple(map(_word, listed)))
+    return fields
 
 
-def _word(entry: object) -> Word:
-    if not isinstance(entry, dict):
-        raise MalformedMessageError("an entry of words is not an object")
-    word = Word(_text(entry, "text"), _milliseconds(entry, "start"), _milliseconds(entry, "end"))
-    if word.end_ms < word.start_ms:
-        raise MalformedMessageError("a word ends before it starts")
-    return word
-
-
-def _text(fields: dict[str, Any], key: str) -> str:
+def text_of(fields: dict[str, Any], key: str) -> str:
+    """The text of a field. Raises MalformedMessageError where it is none."""
     value = fields.get(key)
     if not isinstance(value, str):
         raise MalformedMessageError(f"{key} is not a text")
