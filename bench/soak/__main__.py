@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -27,7 +28,7 @@ from websockets.exceptions import InvalidStatus
 
 from bench.footprint import holdings
 from bench.soak.growth import Growth, Sample, came_or_went, growths
-from bench.soak.leaving import LEAVING
+from bench.soak.leaving import LEAVING, Leave
 from bench.soak.speaking import RATE_HZ, Phrase, SoakError, connection, learn, say
 from tests.conformance.server_process import ServerProcess
 from tests.conformance.speech import clips
@@ -50,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             rounds = asyncio.run(_soak(server.url, server.pid, options, samples))
         except* SoakError as errors:
             failed = [str(error) for error in errors.exceptions]
+            failed.append(f"the server's log:\n{server.log}")
     if failed:
         print("\n".join(f"FAIL: {reason}" for reason in failed))
         return 1
@@ -80,12 +82,12 @@ async def _soak(
     async with asyncio.TaskGroup() as group:
         watching = group.create_task(_watch(pid, seconds, samples))
         talking = [
-            group.create_task(_talk(url, islice(cycle(spoken), number, None), seconds))
+            group.create_task(_talk(url, pid, islice(cycle(spoken), number, None), seconds))
             for number in range(options.streams)
         ]
         runners = [
             group.create_task(
-                _come_and_go(url, short, range(number, options.rounds, RUNNERS),
+                _come_and_go(url, pid, short, range(number, options.rounds, RUNNERS),
                              seconds / max(options.rounds, 1), rounds)
             )
             for number in range(RUNNERS)
@@ -96,13 +98,21 @@ async def _soak(
     return rounds
 
 
-async def _talk(url: str, phrases: Iterator[Phrase], seconds: float) -> None:
+async def _talk(url: str, pid: int, phrases: Iterator[Phrase], seconds: float) -> None:
     async with connection(url) as client:
-        await say(client, phrases, seconds, in_real_time=True)
+        try:
+            await say(client, phrases, seconds, in_real_time=True)
+        except SoakError as error:
+            raise SoakError(f"who speaks all the time: {error}\n{_plane(pid)}") from None
 
 
 async def _come_and_go(
-    url: str, phrases: Sequence[Phrase], numbers: range, interval_s: float, rounds: Counter[str]
+    url: str,
+    pid: int,
+    phrases: Sequence[Phrase],
+    numbers: range,
+    interval_s: float,
+    rounds: Counter[str],
 ) -> None:
     """The rounds of these numbers, each at its time or as soon after as can be."""
     began_s = time.monotonic()
@@ -113,8 +123,20 @@ async def _come_and_go(
             await leave(url, phrases[number // len(LEAVING) % len(phrases)])
         except InvalidStatus as refused:
             rounds[f"refused with {refused.response.status_code}"] += 1
+        except SoakError as error:
+            raise SoakError(f"round {number}, {_way(leave)}: {error}\n{_plane(pid)}") from None
         else:
-            rounds[leave.__name__.strip("_").replace("_", " ")] += 1
+            rounds[_way(leave)] += 1
+
+
+def _way(leave: Leave) -> str:
+    return leave.__name__.strip("_").replace("_", " ")
+
+
+def _plane(pid: int) -> str:
+    """What the engine's processes and slots are doing, for who looks for the cause."""
+    command = [sys.executable, "-m", "shm.inspect", str(pid)]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
 async def _watch(pid: int, seconds: float, samples: list[Sample]) -> None:
