@@ -1,4 +1,4 @@
-"""The compiled half of the beam search, and of CTC's sums; its sources, with what each thing is, are in native/."""
+"""The compiled half of the search and of CTC's sums: native/ says what each thing is."""
 
 from collections.abc import Callable, Sequence
 from typing import final
