@@ -21,7 +21,6 @@
 
 namespace second_pass {
 
-using acoustic::exponential;
 using acoustic::first;
 using acoustic::Floats;
 using acoustic::Int8Linear;
@@ -304,7 +303,8 @@ class TokenDecoder {
     __m512 sum = _mm512_setzero_ps();
     for (std::size_t i = 0; i < count; i += kLanes) {
       const __m512 share = _mm512_maskz_mov_ps(
-          first(count - i), exponential(_mm512_sub_ps(_mm512_loadu_ps(scores + i), most)));
+          first(count - i),
+          acoustic::exponential(_mm512_sub_ps(_mm512_loadu_ps(scores + i), most)));
       _mm512_storeu_ps(scores + i, share);
       sum = _mm512_add_ps(sum, share);
     }
@@ -326,7 +326,7 @@ class TokenDecoder {
       const __mmask16 some = first(count - i);
       const __m512 below =
           _mm512_sub_ps(_mm512_maskz_loadu_ps(some, logits + i), _mm512_set1_ps(most));
-      sum = _mm512_add_ps(sum, _mm512_maskz_mov_ps(some, exponential(below)));
+      sum = _mm512_add_ps(sum, _mm512_maskz_mov_ps(some, acoustic::exponential(below)));
     }
     const __m512 all = _mm512_set1_ps(most + std::log(_mm512_reduce_add_ps(sum)));
     for (std::size_t i = 0; i < count; i += kLanes) {
