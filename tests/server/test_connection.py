@@ -291,6 +291,48 @@ def test_fragments_count_together_against_the_limit() -> None:
     assert peer.close_code == 1009
 
 
+def test_a_pong_does_not_wait_for_the_last_final() -> None:
+    peer = Peer().open()
+    peer.send(frame(Opcode.PING, b"1") + frame(Opcode.CLOSE, b"") + frame(Opcode.PING, b"2"))
+    assert peer.pongs == [b"1"]
+    assert peer.close_code is None
+    finish(peer)
+    assert peer.pongs == [b"1"]
+
+
+@pytest.mark.parametrize(
+    ("mistake", "code"),
+    [
+        (frame(Opcode.TEXT, b"\xff"), 1007),
+        (frame(Opcode.BINARY, bytes(3)), 1007),
+        (frame(Opcode.BINARY, bytes(5000)), 1009),
+    ],
+)
+def test_a_mistake_is_told_to_a_client_that_closes_right_behind_it(
+    mistake: bytes, code: int
+) -> None:
+    peer = Peer().open()
+    peer.send(mistake + frame(Opcode.CLOSE, b"\x03\xe8"))
+    finish(peer)
+    assert peer.close_code == code
+    assert peer.transport.eof_written
+
+
+def test_a_close_within_a_message_is_a_close() -> None:
+    peer = Peer().open()
+    peer.send(frame(Opcode.TEXT, b"do", fin=False) + frame(Opcode.CLOSE, b"\x03\xe8"))
+    finish(peer)
+    assert peer.close_code == 1000
+
+
+def test_wrong_text_is_told_before_its_message_ends() -> None:
+    peer = Peer().open()
+    peer.send(frame(Opcode.TEXT, b"\xff", fin=False))
+    finish(peer)
+    assert peer.statuses() == ["error"]
+    assert peer.close_code == 1007
+
+
 def test_an_unknown_text_message_is_told_and_the_connection_goes_on() -> None:
     peer = Peer().open()
     peer.send_text("stop")
