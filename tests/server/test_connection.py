@@ -939,7 +939,7 @@ def test_a_kept_session_does_not_outlive_a_server_that_stops() -> None:
 # -- clients that are let go
 
 
-def patient(**limits: int) -> Peer:
+def patient(**limits: Any) -> Peer:
     settings = ClientSettings(**limits)
     pool = FakePool(slots=1)
     return Peer(pool=pool, doorway=doorway_of(pool, settings=settings)).open()
@@ -1039,3 +1039,45 @@ def test_a_balancer_is_told_whose_session_it_is() -> None:
     other = Peer()
     other.send(other.request())
     assert SESSION_HEADER.encode() not in other.transport.sent
+
+
+# -- a stream that the engine has lost
+
+
+def test_a_lost_stream_is_told_and_closed_behind_its_results() -> None:
+    peer = Peer().open()
+    peer.send_audio(pcm(1, 2))
+    peer.slot.endpoint("one")
+    peer.slot.fault = "a record is not as it was written"
+    peer.pump()
+    assert peer.messages[0]["text"] == "one"
+    assert "connect and send what no final covers again" in peer.messages[1]["info"]
+    assert peer.statuses() == ["one", "error"]
+    assert peer.close_code == 1011
+    assert peer.pool.held == [], "the slot is another's"
+    peer.half_close()
+    check_over(peer)
+
+
+def test_a_lost_stream_that_is_ending_waits_for_nothing() -> None:
+    peer = Peer(ring_samples=2).open()
+    peer.send_audio(pcm(1, 2))
+    peer.send_audio(pcm(3, 4))
+    peer.connection.go_away()
+    peer.slot.fault = "bits"
+    peer.pump()
+    assert peer.close_code == 1011
+    assert peer.transport.reading, "or the client's end would not be seen"
+
+
+def test_a_lost_stream_without_a_connection_is_given_up() -> None:
+    house = House()
+    peer, token = house.begin()
+    peer.slot.fault = "bits"
+    slot = peer.slot
+    peer.lose(None)
+    assert house.pool.held == [slot]
+    house.doorway.pump()
+    house.doorway.look_at_the_clock(house.loop.time())
+    assert house.pool.held == []
+    check_refusal(house.visit(session=token), 410)
