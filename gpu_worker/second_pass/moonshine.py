@@ -143,7 +143,7 @@ def load_shape(path: Path) -> MoonshineShape:
     """
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SecondPassError(f"{path} cannot be read as JSON: {error}") from error
     kind = config.get("model_type") if isinstance(config, dict) else None
     if kind != "moonshine":
