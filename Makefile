@@ -9,7 +9,7 @@ ARGS   ?=
 NATIVE := $(wildcard gpu_worker/*/native/*)
 GPU    := $(if $(shell command -v nvidia-smi),[gpu])
 
-.PHONY: serve test lint check install install-dev format bench chaos bench-gpu eval clean help
+.PHONY: serve test lint check install install-dev format bench chaos bench-gpu eval fuzz audit clean help
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -70,5 +70,14 @@ bench-gpu: install-dev ## GPU tests, CUDA graphs against eager and CPU, timing t
 eval: $(VENV)/.installed-eval ## accuracy in one table, beside two others (SPEECH=manifest.jsonl)
 	$(BIN)/python -m bench.eval $(if $(SPEECH),--manifest $(SPEECH)) $(ARGS)
 
+fuzz: install-dev ## every parser of bytes from outside, five minutes (ARGS="--seconds 3600"; .[fuzz] adds coverage)
+	$(BIN)/python -m bench.fuzz $(ARGS)
+
+# In an environment of its own: its libraries are none of the engine's.
+audit: install-dev ## known vulnerabilities of the pinned packages; exits 3 where they could not be looked up
+	@test -x $(VENV)-audit/bin/pip-audit || { $(PYTHON) -m venv $(VENV)-audit && \
+	  $(VENV)-audit/bin/pip --disable-pip-version-check -q install -c constraints.txt pip-audit; }
+	@$(VENV)-audit/bin/python -m bench.audit $(ARGS)
+
 clean:           ## remove the virtual environment and caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-audit .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -6,7 +6,7 @@ be as large as the suite's largest, as the limit itself has tests of its own.
 
 The suite is for Python 2.7 and no part of the set-up: docs/RELIABILITY.md says how to get it.
 
-    python -m bench.autobahn --wstest "python2.7 -m autobahntestsuite.wstest" --cases '1.*,7.*'
+    python -m bench.autobahn --wstest WSTEST --cases '1.*,7.*'
 
 Exits 1 if a case fails.
 """

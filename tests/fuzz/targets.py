@@ -23,7 +23,8 @@ from gpu_worker.decoding.unigrams import LanguageModelError, arpa_fault, find_wo
 from gpu_worker.second_pass import SecondPassError
 from gpu_worker.second_pass.moonshine import load_shape
 from models.spec import ModelSpec, ModelSpecError
-from realtime_client.messages import ProtocolError, parse
+from realtime_client.errors import ProtocolError
+from realtime_client.messages import parse
 from server.api_keys import ApiKeys, ApiKeysError, load_keys
 from server.clients_config import CLIENT_SETTINGS
 from server.config import ENGINE_SETTINGS, SERVE_SETTINGS, ConfigError, read
@@ -223,7 +224,7 @@ def _targets() -> list[Target]:
     request = Peer(TARGET).request()
     final_record = final("a word", epoch=3, resume=ResumePoint(1, 2, 3, 4, 5))
     emission_bytes = SMALL.emission_record_bytes
-    frames = [Open(1, 0, 0), Audio(1, bytes(64)), Mark(1)]
+    frames = (encode(Open(1, 0, 0)), encode(Audio(1, bytes(64))), encode(Mark(1)))
     model = (ROOT / "models" / "echo" / "model.json").read_bytes()
     moonshine = (ROOT / "models" / "moonshine-tiny-en" / "config.json").read_bytes()
     confidence = (ROOT / "models" / "whisper-tiny-ctc-en" / "confidence.json").read_bytes()
@@ -240,7 +241,7 @@ def _targets() -> list[Target]:
         Target("request", partial(_connection, opened=False), (request, request + talk)),
         Target("frames", partial(_connection, opened=True), (talk, parts, talk + parts)),
         Target("query", _query, (TARGET.encode(), b"/?apiKey=%41&session=new&text2int=1")),
-        Target("channel", _channel, (b"".join(map(encode, frames)),)),
+        Target("channel", _channel, (b"".join(frames),)),
         Target("settings", _settings, (b"\x00127.0.0.1:9100", b"\x05True", b"\x2agpu-1:1,[::1]:2")),
         Target("api keys", _api_keys, (b"# ours\n" + b"k" * 32 + b"\n",)),
         Target("link key", _link_key, (b"k" * 64 + b"\n",)),
