@@ -31,7 +31,7 @@ import soundfile
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from bench.footprint import Holdings, grown, holdings, table
+from bench.footprint import Holdings, grown, holdings, settled, table
 from tests.conformance.spelling import numbered_words, silence, spell
 
 CLIPS: Final = Path(__file__).parents[1] / "tools" / "loadtest" / "audio"
@@ -138,22 +138,10 @@ async def connect_rounds(
     for number, (leave, phrase) in enumerate(zip(cycle(LEAVING), phrases, strict=False), start=1):
         await leave(url, phrase)
         if number == warm_up_rounds:
-            before = await _settled(supervisor_pid, None)
+            before = await settled(supervisor_pid)
         if number >= rounds and before:
             break
-    return before, await _settled(supervisor_pid, before)
-
-
-async def _settled(supervisor_pid: int, expected: Holdings | None) -> Holdings:
-    """The figures once closed connections are gone; as they are if they never settle."""
-    previous, deadline_s = holdings(supervisor_pid), time.monotonic() + ANSWER_TIMEOUT_S
-    while time.monotonic() < deadline_s:
-        await asyncio.sleep(1)
-        current = holdings(supervisor_pid)
-        if not grown(previous, current) and (expected is None or not grown(expected, current)):
-            return current
-        previous = current
-    return previous
+    return before, await settled(supervisor_pid, before)
 
 
 # -- one connection
