@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
-from bench.chaos.attackers import ATTACKS, Attackers, Toll
+from bench.chaos.attackers import ATTACKS, Toll
 from bench.chaos.beside import together
 from bench.chaos.comparison import HEADING, Comparison, beside, latencies, ratio_of
+from bench.chaos.helpers import Helper
 from bench.chaos.outcome import Outcome
 from bench.chaos.rounds import Round, play_all, spoken_rounds
 from bench.footprint import Holdings, grown, settled, table
@@ -51,17 +52,21 @@ async def attacks(server: ServerProcess, rounds: Sequence[Round], names: Sequenc
     found, rows = Comparison(), {UNDISTURBED: quiet}
     tolls: dict[str, Toll] = {}
     failures: list[str] = []
-    async with Attackers(server.port) as attackers:
+    async with Helper("bench.chaos.attackers") as helper:
+
+        async def attack(name: str, seconds: float) -> Toll:
+            return Toll(**await helper.ask(name=name, port=server.port, seconds=seconds))
+
         for name in names:
             heard, tolls[name] = await together(
-                server.url, rounds, lambda name=name: attackers.attack(name, seconds)
+                server.url, rounds, lambda name=name: attack(name, seconds)
             )
             rows[name] = latencies(heard)
             failures += _failed(name, tolls[name], found.merge(rounds, expected, heard))
         again = await play_all(server.url, rounds)
         failures += _failed(AGAIN, Toll(), found.merge(rounds, expected, again))
         rows[AGAIN] = latencies(again)
-        before, after = await _what_is_left(server.pid, attackers, names)
+        before, after = await _what_is_left(server.pid, attack, names)
     failures += grown(before, after)
     lines = [f"{seconds:.0f} s of each; {found.line}", HEADING]
     lines += (line for name, row in rows.items() for line in beside(name, row, quiet))
@@ -84,13 +89,13 @@ async def attacks(server: ServerProcess, rounds: Sequence[Round], names: Sequenc
 
 
 async def _what_is_left(
-    supervisor_pid: int, attackers: Attackers, names: Sequence[str]
+    supervisor_pid: int, attack: Callable[[str, float], Awaitable[Toll]], names: Sequence[str]
 ) -> tuple[Holdings, Holdings]:
     """Before and after all attacks, of the first time that leaves nothing, or the last one."""
     before = await settled(supervisor_pid)
     for _ in range(MOST_TIMES):
         for name in names:
-            await attackers.attack(name, BRIEFLY_S)
+            await attack(name, BRIEFLY_S)
         after = await settled(supervisor_pid)
         if not grown(before, after):
             break

@@ -1,4 +1,4 @@
-"""Clients that want to do harm, in a process of their own: `Attackers`. Bounded in number and time.
+"""Clients that want to do harm, as a `Helper` process. Bounded in number and time.
 
 A visit is one connection from its begin to its end; as many visitors as an attack has pay visits
 one after the other until the time is over. What happens to them is counted, and is theirs to bear:
@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import socket
-import subprocess
-import sys
 import time
 import zlib
 from collections import Counter
@@ -23,9 +20,10 @@ from typing import Final
 from websockets.exceptions import WebSocketException
 from websockets.frames import Frame, Opcode
 
+from bench.chaos.helpers import answer_all
 from bench.chaos.requests import DEFLATE, header_of, opening_request, status_of
 from tests.conformance.client import text_frame
-from tests.conformance.server_process import HOST, ROOT
+from tests.conformance.server_process import HOST
 from tests.robustness import mischief
 
 TRICKLE_S: Final = 0.2
@@ -56,35 +54,6 @@ class Toll:
     ends: dict[str, int] = field(default_factory=dict)
     sent_bytes: int = 0
     failures: list[str] = field(default_factory=list)
-
-
-class Attackers:
-    """The process, for as long as an ``async with`` block runs."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-
-    async def __aenter__(self) -> Attackers:
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "bench.chaos.attackers",
-            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        )  # fmt: skip
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._process.returncode is None:
-            self._process.kill()
-        await self._process.wait()
-
-    async def attack(self, name: str, seconds: float) -> Toll:
-        """One attack of `ATTACKS` for so long."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        asked = {"name": name, "port": self._port, "seconds": seconds}
-        self._process.stdin.write(json.dumps(asked).encode() + b"\n")
-        said = await self._process.stdout.readline()
-        assert said, f"the attack {name} has failed by itself"
-        return Toll(**json.loads(said))
 
 
 @dataclass(slots=True)
@@ -323,5 +292,4 @@ async def _visit(visit: Visit, visitor: _Visitor) -> str:
 
 
 if __name__ == "__main__":
-    for line in sys.stdin:
-        print(json.dumps(asdict(asyncio.run(_run(**json.loads(line))))), flush=True)
+    answer_all(lambda **asked: asdict(asyncio.run(_run(**asked))))

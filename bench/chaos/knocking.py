@@ -1,4 +1,4 @@
-"""Clients that ask for a stream again and again, in a process of their own: ``knock``.
+"""Clients that ask for a stream again and again, as a `Helper` process.
 
 Each asks at its own moment of every interval, whether or not the answers before have come (an open
 loop), and is timed from its connect to the whole answer. One that is let in stays, and is counted.
@@ -7,9 +7,6 @@ loop), and is timed from its connect to the whole answer. One that is let in sta
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
-import sys
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
@@ -17,8 +14,9 @@ from typing import Any, Final
 
 import uvloop
 
+from bench.chaos.helpers import answer_all
 from bench.chaos.requests import header_of, opening_request, status_of
-from tests.conformance.server_process import HOST, ROOT
+from tests.conformance.server_process import HOST
 
 ANSWER_TIMEOUT_S: Final = 10
 MOST_KNOCKS: Final = 100_000
@@ -41,23 +39,6 @@ class Knocks:
     @property
     def let_in(self) -> int:
         return self.answers.get("101", 0)
-
-
-async def knock(port: int, clients: int, seconds: float, interval_s: float = 1.0) -> Knocks:
-    """So many clients for so long, in a process of their own."""
-    asked = {"port": port, "clients": clients, "seconds": seconds, "interval_s": interval_s}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.chaos.knocking", json.dumps(asked),
-        cwd=ROOT, stdout=subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        said, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode == 0, "the clients that knock have failed"
-    return Knocks(**json.loads(said))
 
 
 class _Knock(asyncio.Protocol):
@@ -84,7 +65,7 @@ class _Knock(asyncio.Protocol):
             self.answered.set_result(head)
 
 
-async def _run(port: int, clients: int, seconds: float, interval_s: float) -> Knocks:
+async def _run(port: int, clients: int, seconds: float, interval_s: float = 1.0) -> Knocks:
     found, answers = Knocks(), Counter[str]()
     stay: list[asyncio.BaseTransport] = []
     loop = asyncio.get_running_loop()
@@ -123,4 +104,4 @@ async def _run(port: int, clients: int, seconds: float, interval_s: float) -> Kn
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(uvloop.run(_run(**json.loads(sys.argv[1]))))))
+    answer_all(lambda **asked: asdict(uvloop.run(_run(**asked))))

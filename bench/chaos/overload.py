@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from bench.chaos.beside import together
 from bench.chaos.comparison import HEADING, Comparison, beside, latencies, quantiles, ratio_of
-from bench.chaos.knocking import Knocks, knock
+from bench.chaos.helpers import Helper
+from bench.chaos.knocking import Knocks
 from bench.chaos.outcome import Outcome
 from bench.chaos.rounds import Round, play_all, spoken_rounds
 from tests.conformance.server_process import ServerProcess
@@ -39,7 +40,13 @@ async def overload(server: ServerProcess, rounds: Sequence[Round], clients: int)
     """``rounds`` fill the server; ``clients`` ask in vain."""
     expected = await play_all(server.url, rounds)
     seconds = min(said.seconds for said in rounds) - MARGIN_S
-    heard, knocks = await together(server.url, rounds, lambda: knock(server.port, clients, seconds))
+    async with Helper("bench.chaos.knocking") as helper:
+
+        async def knock() -> Knocks:
+            asked = {"port": server.port, "clients": clients, "seconds": seconds}
+            return Knocks(**await helper.ask(**asked))
+
+        heard, knocks = await together(server.url, rounds, knock)
     found = Comparison()
     failures = found.merge(rounds, expected, heard)
     quiet, loud = latencies(expected), latencies(heard)
