@@ -222,9 +222,10 @@ class Connection(asyncio.Protocol):
 
     def _hear(self, *, unhurried: bool = True) -> None:
         """Takes in what has come; if it is ``unhurried``, with rests, see `server.work_share`."""
-        self._rest = None
+        if self._rest is not None:
+            self._rest.cancel()
         rest_s = 0.0
-        while self._heard_bytes < len(self._unheard) and not self._deaf:
+        while self._heard_bytes < len(self._unheard) and not self._is_over:
             before_s = self._processor_s()
             self._receive(self._next_piece())
             self.pump()  # what it is answered with is part of what it costs
@@ -232,11 +233,16 @@ class Connection(asyncio.Protocol):
             rest_s = self._share.spend(cost_s, self._loop.time())
             if rest_s and unhurried:
                 break
-        if self._deaf or self._heard_bytes == len(self._unheard):
+        if self._is_over or self._heard_bytes == len(self._unheard):
             self._unheard, self._heard_bytes = b"", 0
-        if rest_s and unhurried and not self._transport.is_closing():
-            self._rest = self._loop.call_later(rest_s, self._hear)
+        rests = rest_s > 0 and unhurried and not self._transport.is_closing()
+        self._rest = self._loop.call_later(rest_s, self._hear) if rests else None
         self._listen_or_not()
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether nothing that comes can matter any more."""
+        return self._deaf or self._transport.is_closing()
 
     def _listen_or_not(self) -> None:
         """Reads, unless the session has no room or the connection must rest."""
