@@ -29,6 +29,7 @@ from shm.heard import Purpose
 from shm.layout import PARTIALS_OF_ENGINE, PARTIALS_RARE
 from shm.outbox import OutboxRecord, ResumePoint
 from shm.records import Hypothesis, Word
+from shm.seal import CorruptRecordError
 from shm.session import Session
 
 
@@ -95,8 +96,8 @@ class SlotDecoder:
             return False
         if self._held is not None:
             return self._take_answer(self._held)
-        emission = self._words.read()
-        if self._belongs(emission):
+        emission = self._read()
+        if emission is not None and self._belongs(emission):
             with self._figures.search(self._words.stepped_ns) if self._figures else nullcontext():
                 self._decode(emission)
         else:
@@ -104,16 +105,30 @@ class SlotDecoder:
             self._next_frame = 0
         return True
 
+    def _read(self) -> Emission | None:
+        """The next record; None, and its session given up, where it cannot be believed."""
+        try:
+            return self._words.read()
+        except CorruptRecordError as error:
+            epoch = self._words.epoch
+            if epoch is not None:
+                self._words.give_up(epoch, error)
+            return None
+
     def _belongs(self, emission: Emission) -> bool:
         """Whether the record goes on with the segment at hand, or opens an attempt at it."""
-        if self._words.epoch != emission.epoch:
+        if self._words.epoch != emission.epoch or self._words.has_given_up(emission.epoch):
             return False  # another client's, or nobody's any more
         if self._session is None or self._session.epoch != emission.epoch:
             session = self._words.session()
             if session is None or session.epoch != emission.epoch:
                 return False  # its client has just gone; what is of its successor comes later
+            try:
+                self._resume = self._words.resume_point(session)
+            except CorruptRecordError as error:
+                self._words.give_up(session.epoch, error)
+                return False
             self._session = session
-            self._resume = self._words.resume_point(session)
             self._partials.follow(session.partials)
             self._next_frame = 0
         if emission.segment < self._resume.segment:

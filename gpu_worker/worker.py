@@ -22,6 +22,7 @@ from gpu_worker.lane import Lane, Plan
 from gpu_worker.stepper import Stepper
 from models.spec import ModelSpec
 from shm.emissions import Emission
+from shm.seal import CorruptRecordError
 from shm.worker_slot import WorkerSlot
 
 LogProbs: TypeAlias = NDArray[np.float32]
@@ -69,13 +70,21 @@ class Worker:
                 self._open_lane(slot)
 
     def _open_lane(self, slot: int) -> None:
-        """A lane at the session's last final, or at its start (rule R1); none without a session."""
+        """A lane at the session's last final, or at its start (rule R1); none without a session.
+
+        One whose last final cannot be read is given up: its frontend ends it.
+        """
         self._lanes.pop(slot, None)
         words = self._slots[slot]
         session = words.session()
-        if session is not None:
+        if session is None or words.has_given_up(session.epoch):
+            return
+        try:
             resume = words.resume_point(session)
-            self._lanes[slot] = Lane(self._spec, self._rules, session.epoch, resume)
+        except CorruptRecordError as error:
+            words.give_up(session.epoch, error)
+            return
+        self._lanes[slot] = Lane(self._spec, self._rules, session.epoch, resume)
 
     def _plan(self) -> dict[int, Plan]:
         """Each lane's next step. A lane without room waits for its decoder alone (rule R8)."""

@@ -58,7 +58,7 @@ class ModelSpec:
             fields = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise ModelSpecError(f"no model in {directory}: it has no {SPEC_FILE}") from None
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ModelSpecError(f"{path} cannot be read as JSON: {error}") from error
         spec = cls._checked(directory, path, fields)
         for file in (spec.weights, spec.language_model, spec.second_pass):

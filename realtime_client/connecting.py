@@ -97,6 +97,6 @@ def _reason(response: Response) -> str:
     """What the body says, where it is JSON as this server's; or else the status in words."""
     try:
         info = json.loads(response.body or b"")["info"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return response.reason_phrase
     return info if isinstance(info, str) else response.reason_phrase

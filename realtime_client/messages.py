@@ -75,7 +75,7 @@ def parse(message: str | bytes) -> Hypothesis | Notice:
     """One message of the server. Raises `ProtocolError` if it has not the form of one."""
     try:
         fields = json.loads(message)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ProtocolError(f"a message is not JSON: {_quoted(message)}") from None
     if not isinstance(fields, dict):
         raise ProtocolError(f"a message is not a JSON object: {_quoted(message)}")

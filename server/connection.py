@@ -14,22 +14,23 @@ from collections.abc import Callable
 from dataclasses import asdict
 from email.utils import formatdate
 from http import HTTPStatus
+from itertools import takewhile
 from typing import Final, cast
 
 from websockets.datastructures import Headers
 from websockets.exceptions import PayloadTooBig
-from websockets.frames import Frame, Opcode
+from websockets.frames import Close, Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import State
-from websockets.server import ServerProtocol
 
 from server import messages
 from server.doorway import Doorway
 from server.handshake import RequestError, error_body
+from server.incoming import Assembly, Protocol
 from server.keeping import Stream
 from server.lobby import Lobby
 from server.patience import Patience
-from server.session import GOING_AWAY, Session
+from server.session import GOING_AWAY, Closing, Session
 from server.site import JSON, Answer, Site, is_websocket
 from server.site import Request as PageRequest
 from server.work_share import WorkShare
@@ -79,12 +80,11 @@ class Connection(asyncio.Protocol):
         self._on_made = on_made
         self._lobby = lobby
         self._processor_s = processor_s
-        self._ws = ServerProtocol(max_size=MAX_FRAME_BYTES)
+        self._ws = Protocol(max_size=MAX_FRAME_BYTES)
         self._transport: asyncio.Transport
         self._stream: Stream | None = None
         self._session_id = ""
-        self._message = bytearray()
-        self._message_opcode = Opcode.BINARY
+        self._assembly = Assembly()
         self._requested = False
         self._request_bytes = 0
         self._deaf = False
@@ -291,7 +291,9 @@ class Connection(asyncio.Protocol):
             replies = self._unreadable(replies)
         peer_ended = self._ws.state is not State.OPEN and self._farewell is None
         if peer_ended and self._stream is not None:
-            self._peer_ended(self._stream.session, replies)
+            pongs = list(takewhile(lambda reply: reply and not _is_close(reply), replies))
+            self._write(pongs)
+            self._peer_ended(self._stream.session, replies[len(pongs) :])
         else:
             self._write(replies)
 
@@ -395,32 +397,33 @@ class Connection(asyncio.Protocol):
     # -- frames in
 
     def _frame(self, frame: Frame) -> None:
-        """Puts fragments together and hands whole messages to the session."""
+        """Hands whole messages to the session."""
         if self._stream is None or frame.opcode in {Opcode.PING, Opcode.CLOSE}:
             return
         session = self._stream.session
         if frame.opcode is Opcode.PONG:
             session.arrived(_number(frame.data))
             return
-        if frame.opcode is not Opcode.CONT:
-            self._message_opcode = frame.opcode
-        self._message += frame.data
-        if not frame.fin:
-            return
-        message, self._message = bytes(self._message), bytearray()
-        self._patience.heard(self._loop.time())
-        if self._message_opcode is Opcode.BINARY:
-            session.receive_audio(message)
-            return
         try:
-            text = message.decode()
+            message = self._assembly.feed(frame)
         except UnicodeDecodeError:
             session.receive_undecodable_text()
             return
-        session.receive_text(text)
+        if message is None:
+            return
+        self._patience.heard(self._loop.time())
+        if isinstance(message, bytes):
+            session.receive_audio(message)
+        else:
+            session.receive_text(message)
 
     def _peer_ended(self, session: Session, replies: list[bytes]) -> None:
-        """The client closed or broke the protocol: the reply waits for the last final."""
+        """The client closed or broke the protocol: the reply waits for the last final.
+
+        One that was being let go for something else is told that, not its own code.
+        """
+        if session.closing is not None:
+            replies = [_close_frame(session.closing) if _is_close(r) else r for r in replies]
         self._farewell = replies
         if isinstance(self._ws.parser_exc, PayloadTooBig):
             session.receive_oversized()
@@ -516,6 +519,17 @@ def _number(data: bytes | bytearray | memoryview) -> int:
     """What a ping of ours said, and its pong says again; 0 for what is none of ours."""
     text = bytes(data)
     return int(text) if text.isdigit() and len(text) <= MAX_NUMBER_DIGITS else 0
+
+
+def _is_close(reply: bytes) -> bool:
+    """Whether the library's reply is a close frame; each is a frame, or empty for the end."""
+    return reply[:1] == bytes([0x80 | Opcode.CLOSE])
+
+
+def _close_frame(closing: Closing) -> bytes:
+    return Frame(Opcode.CLOSE, Close(closing.code, closing.reason).serialize()).serialize(
+        mask=False
+    )
 
 
 def _text_frame(message: bytes) -> bytes:

@@ -60,6 +60,13 @@ def engine_fails() -> bytes:
     )
 
 
+def engine_lost(why: str) -> bytes:
+    """To a stream that cannot go on, through no fault of its client's."""
+    return error(
+        f"The engine lost this stream ({why}): connect and send what no final covers again"
+    )
+
+
 def unknown_text(text: str, message_id: str | None = None) -> bytes:
     """The answer to a text message that means nothing here."""
     return error(f'Unknown text message {quoted(text)}, the only one is "done"', message_id)

@@ -28,12 +28,14 @@ from server.text2int import convert
 from server.wav import WavError, WavHeaderSkipper
 from shm.outbox import OutboxRecord
 from shm.records import Hypothesis
+from shm.seal import CorruptRecordError
 
 DONE: Final = "done"
 NORMAL_CLOSURE: Final = 1000
 GOING_AWAY: Final = 1001
 INVALID_DATA: Final = 1007
 MESSAGE_TOO_BIG: Final = 1009
+INTERNAL_ERROR: Final = 1011
 
 
 class Slot(Protocol):
@@ -45,7 +47,7 @@ class Slot(Protocol):
     def free_marks(self) -> int: ...
     def write_audio(self, samples: NDArray[np.int16]) -> None: ...
     def write_mark(self) -> None: ...
-    def take(self) -> OutboxRecord | None: ...
+    def take(self) -> OutboxRecord | None: ...  # or raises CorruptRecordError
 
 
 class Mark(enum.Enum):
@@ -203,8 +205,19 @@ class Session:
         """Moves what waits into the slot and takes the results that have come."""
         while self._backlog and self._fits(self._backlog[0]):
             self._hand_over(self._backlog.popleft())
-        while (record := self._slot.take()) is not None:
-            self._answer(record)
+        try:
+            while not self.finished and (record := self._slot.take()) is not None:
+                self._answer(record)
+        except CorruptRecordError as error:
+            self._break(error)
+
+    def _break(self, error: CorruptRecordError) -> None:
+        """No more results will come, so none is waited for."""
+        notice = messages.engine_lost(str(error))
+        self.closing = Closing(INTERNAL_ERROR, "the engine lost the stream", notice)
+        self._outgoing.append(notice)
+        self._backlog.clear()
+        self.finished = True
 
     def _end(self, closing: Closing) -> None:
         if self.closing is None:

@@ -6,18 +6,22 @@ the head publishes, so a decoder that dies between the stores is repaired from i
 
 from __future__ import annotations
 
+import logging
 import time
 
 from shm import layout
 from shm.doorbells import Doorbells
-from shm.emissions import Emission, SegmentEnd, read_emission
+from shm.emissions import Emission, ends_segment, read_emission
 from shm.heard import MAX_HEARD_S, Heard, Purpose, read_heard
 from shm.outbox import OutboxRecord, ResumePoint, read_outbox, write_outbox
 from shm.plane import Plane
 from shm.process_line import ProcessLine
+from shm.seal import CorruptRecordError
 from shm.session import Session, SessionReader
-from shm.stamp import earlier_of, stamp, stamp_of
+from shm.stamp import earlier_of, stamp_of
 from shm.trace import OF_EMISSION
+
+log = logging.getLogger("realtime_engine.decoder")
 
 
 class DecoderSlot:
@@ -58,6 +62,7 @@ class DecoderSlot:
         return self._reader.session()
 
     def resume_point(self, session: Session) -> ResumePoint:
+        """See `SessionReader.resume_point`, with what it raises."""
         return self._reader.resume_point(session)
 
     @property
@@ -76,23 +81,23 @@ class DecoderSlot:
         return self._tail
 
     def read(self) -> Emission:
-        """The next emission record, a view until `step_past` or `drop`."""
-        return self._emission(self._tail)
+        """The next emission record, a view until `step_past` or `drop`.
+
+        Raises:
+            CorruptRecordError: it cannot be believed.
+        """
+        return read_emission(self._emission(self._tail), self._tail)
 
     @property
     def ends_ahead(self) -> bool:
         """Whether a record behind the next one ends a segment."""
         head = self._worker[layout.SLOT_EMISSION_HEAD]
-        return any(
-            self._emission(index).end is not SegmentEnd.NONE
-            for index in range(self._tail + 1, head)
-        )
+        return any(ends_segment(self._emission(index)) for index in range(self._tail + 1, head))
 
     @property
     def stepped_ns(self) -> int:
         """When the worker published the record that `read` gives."""
-        offset = self._plane.layout.emission_record(self.slot, self._tail)
-        return stamp_of(self._plane.bytes(offset, layout.LINE_BYTES))
+        return stamp_of(self._emission(self._tail))
 
     def step_past(self) -> None:
         """Done with a record that a replay of this segment would still need."""
@@ -114,6 +119,15 @@ class DecoderSlot:
         self.step_past()
         self._line[layout.SLOT_EMISSION_COMMIT] = self._tail
 
+    def give_up(self, epoch: int, error: CorruptRecordError) -> None:
+        """This session cannot go on: a record of it is corrupt. Its frontend ends it."""
+        log.error("slot %d, a session is given up: %s", self.slot, error)
+        self._line[layout.SLOT_DECODER_GAVE_UP] = epoch
+
+    def has_given_up(self, epoch: int) -> bool:
+        """Whether `give_up` has been called for it, by this process or one before it."""
+        return self._line[layout.SLOT_DECODER_GAVE_UP] == epoch
+
     def begin_attempt(self) -> None:
         """The next record opens a new attempt at the segment: older ones are freed (rule R5)."""
         self._line[layout.SLOT_EMISSION_COMMIT] = self._tail
@@ -124,8 +138,8 @@ class DecoderSlot:
         head = self._line[layout.SLOT_OUTBOX_HEAD]
         offset = self._plane.layout.outbox_record(self.slot, head)
         buffer = self._plane.bytes(offset, layout.OUTBOX_RECORD_BYTES)
-        write_outbox(buffer, head, record)
-        stamp(buffer, self._times())
+        write_outbox(buffer, head, record, self._times())
+        self._line[layout.SLOT_OUTBOX_EPOCH] = record.epoch
         self._line[layout.SLOT_OUTBOX_HEAD] = head + 1
         if record.hypothesis.is_final:
             self._line[layout.SLOT_AUDIO_COMMIT] = record.resume.sample
@@ -135,8 +149,7 @@ class DecoderSlot:
 
     def _times(self) -> tuple[int, ...]:
         """Of the chunk in the record at hand, up to the end of its search; see `shm.trace`."""
-        offset = self._plane.layout.emission_record(self.slot, self._tail)
-        record = self._plane.bytes(offset, layout.LINE_BYTES)
+        record = self._emission(self._tail)
         searched_ns = self.searched_ns or time.monotonic_ns()
         return (*earlier_of(record, OF_EMISSION), stamp_of(record), searched_ns)
 
@@ -180,31 +193,44 @@ class DecoderSlot:
         self._line[layout.SLOT_ASKED_FOR] = Purpose.FINAL
 
     def answer(self, number: int) -> tuple[Heard, ...] | None:
-        """What the second pass heard, best first; None while the newest question is open."""
+        """What the second pass heard, best first; None while the newest question is open.
+
+        An answer that cannot be believed is none: nothing was heard.
+        """
         assert number == self._line[layout.SLOT_ASKED], "only the newest question is answered"
         if self._second_pass[layout.SLOT_ANSWERED] != number:
             return None
         offset = self._plane.layout.answer(self.slot)
-        return read_heard(self._plane.bytes(offset, layout.ANSWER_BYTES))
+        try:
+            return read_heard(self._plane.bytes(offset, layout.ANSWER_BYTES))
+        except CorruptRecordError as error:
+            log.error("slot %d, an answer of the second pass: %s", self.slot, error)
+            return ()
 
     @property
     def second_pass_generation(self) -> int:
         """How many processes have filled the place of the slot's second pass."""
         return ProcessLine(self._plane, self._plane.layout.second_pass_of(self.slot)).generation
 
-    def _emission(self, index: int) -> Emission:
+    def _emission(self, index: int) -> memoryview:
         offset = self._plane.layout.emission_record(self.slot, index)
-        size = self._plane.geometry.emission_record_bytes
-        return read_emission(self._plane.bytes(offset, size), index)
+        return self._plane.bytes(offset, self._plane.geometry.emission_record_bytes)
 
     def _repair(self) -> None:
-        """Brings the commits up to the newest record, of whatever session: indices only grow."""
+        """Brings the commits up to the newest record, of whatever session: indices only grow.
+
+        One that is corrupt leaves them behind: its session is given up as soon as it goes on.
+        """
         head = self._line[layout.SLOT_OUTBOX_HEAD]
         if head == 0:
             return
         offset = self._plane.layout.outbox_record(self.slot, head - 1)
         buffer = self._plane.bytes(offset, layout.OUTBOX_RECORD_BYTES)
-        resume = read_outbox(buffer, head - 1).resume
+        try:
+            resume = read_outbox(buffer, head - 1).resume
+        except CorruptRecordError as error:
+            log.error("slot %d, its newest result: %s", self.slot, error)
+            return
         for word, settled in (
             (layout.SLOT_AUDIO_COMMIT, resume.sample),
             (layout.SLOT_MARK_COMMIT, resume.mark),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shm.layout import LINE_BYTES, RECORD_STAMP
+from shm.seal import CHECK, check, check_index, seal
+from shm.stamp import stamp
 from shm.trace import OF_EMISSION
 
 _HEADER: Final = struct.Struct("<QQQQQQQQQQQ")
-assert _HEADER.size <= RECORD_STAMP - 8 * OF_EMISSION
+assert _HEADER.size + CHECK.size <= RECORD_STAMP - 8 * OF_EMISSION
 
 
 class SegmentEnd(enum.IntEnum):
@@ -49,8 +52,10 @@ class Emission:
     log_probs: NDArray[np.float32]
 
 
-def write_emission(buffer: memoryview, index: int, emission: Emission) -> None:
-    """Fills one record of an emission ring. The caller publishes it by the ring's head."""
+def write_emission(
+    buffer: memoryview, index: int, emission: Emission, times_ns: Sequence[int] = ()
+) -> None:
+    """Fills one record of an emission ring, stamps and seals it. The ring's head publishes it."""
     frames, vocabulary = emission.log_probs.shape
     _HEADER.pack_into(
         buffer,
@@ -69,13 +74,20 @@ def write_emission(buffer: memoryview, index: int, emission: Emission) -> None:
     )
     payload = np.frombuffer(buffer, np.float32, frames * vocabulary, LINE_BYTES)
     payload[:] = emission.log_probs.reshape(-1)
+    stamp(buffer, times_ns)
+    seal(buffer, _HEADER.size, LINE_BYTES + payload.nbytes)
 
 
 def read_emission(buffer: memoryview, index: int) -> Emission:
-    """The record as it stands; its ``log_probs`` is a view that lives as long as the record."""
+    """The record as it stands; its ``log_probs`` is a view that lives as long as the record.
+
+    Raises:
+        CorruptRecordError: it is not what `write_emission` left there for ``index``.
+    """
     fields = _HEADER.unpack_from(buffer)
-    assert fields[0] == index, "a record holds its own index"
+    check_index(fields[0], index)
     frames, vocabulary = fields[10] >> 32, fields[10] & 0xFFFFFFFF
+    check(buffer, _HEADER.size, LINE_BYTES + 4 * frames * vocabulary)
     log_probs = np.frombuffer(buffer, np.float32, frames * vocabulary, LINE_BYTES)
     return Emission(
         epoch=fields[1],
@@ -90,3 +102,8 @@ def read_emission(buffer: memoryview, index: int) -> Emission:
         has_speech=bool(fields[7] >> 8),
         log_probs=log_probs.reshape(frames, vocabulary),
     )
+
+
+def ends_segment(buffer: memoryview) -> bool:
+    """Whether a segment ends with this record, as long as nobody has checked it."""
+    return bool(_HEADER.unpack_from(buffer)[7] & 0xFF)

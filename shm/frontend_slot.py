@@ -15,6 +15,7 @@ from shm.audio_ring import Samples, copy_in
 from shm.doorbells import Doorbells
 from shm.outbox import OutboxRecord, read_outbox
 from shm.plane import Plane
+from shm.seal import CorruptRecordError
 from shm.stamp import earlier_of, stamp_of
 from shm.trace import OF_OUTBOX, Trace
 
@@ -220,7 +221,12 @@ class FrontendSlot:
         self._bell.ring()
 
     def take(self) -> OutboxRecord | None:
-        """The next result of this session, if there is one."""
+        """The next result of this session, if there is one.
+
+        Raises:
+            CorruptRecordError: it cannot be believed, or worker or decoder have met with such a
+                record and given the session up. It cannot go on.
+        """
         while self._outbox_tail != self._decoder_line[layout.SLOT_OUTBOX_HEAD]:
             offset = self._plane.layout.outbox_record(self.slot, self._outbox_tail)
             buffer = self._plane.bytes(offset, layout.OUTBOX_RECORD_BYTES)
@@ -231,6 +237,10 @@ class FrontendSlot:
             if record.epoch == self.epoch:
                 self._marks_answered = record.resume.mark
                 return record
+        if self._worker_line[layout.SLOT_WORKER_GAVE_UP] == self.epoch:
+            raise CorruptRecordError("the worker cannot tell where the session stands")
+        if self._decoder_line[layout.SLOT_DECODER_GAVE_UP] == self.epoch:
+            raise CorruptRecordError("the decoder cannot go on with the session")
         return None
 
     def leave_trace(self, trace: Trace) -> None:

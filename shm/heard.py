@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from shm.layout import MAX_SEGMENT_S, MIN_RING_S
+from shm.seal import CHECK, CorruptRecordError, check, seal
 
 MAX_HEARD_S: Final = 30
 """The longest stretch of audio that may be asked about: what Whisper hears at once."""
 
 assert MAX_SEGMENT_S < MAX_HEARD_S <= MIN_RING_S, "any segment can be heard, from its ring"
 
-_COUNT: Final = struct.Struct("<I")
+_SIZE: Final = struct.Struct("<II")  # hypotheses, bytes; the seal follows
 _HEADER: Final = struct.Struct("<dI")
+_BEGIN: Final = _SIZE.size + CHECK.size
 
 
 class Purpose(enum.IntEnum):
@@ -37,7 +39,7 @@ class Heard:
 
 def write_heard(buffer: memoryview, heard: Sequence[Heard]) -> None:
     """Fills ``buffer`` with as many of the hypotheses as it holds, best first."""
-    offset = _COUNT.size
+    offset = _BEGIN
     count = 0
     for hypothesis in heard:
         text = hypothesis.text.encode()
@@ -48,17 +50,26 @@ def write_heard(buffer: memoryview, heard: Sequence[Heard]) -> None:
         buffer[offset + _HEADER.size : end] = text
         offset = end
         count += 1
-    _COUNT.pack_into(buffer, 0, count)
+    _SIZE.pack_into(buffer, 0, count, offset)
+    seal(buffer, _SIZE.size, offset)
 
 
 def read_heard(buffer: memoryview) -> tuple[Heard, ...]:
-    """The hypotheses; nothing of them refers to ``buffer`` afterwards."""
-    (count,) = _COUNT.unpack_from(buffer)
-    offset = _COUNT.size
+    """The hypotheses; nothing of them refers to ``buffer`` afterwards.
+
+    Raises:
+        CorruptRecordError: they are not what `write_heard` left there.
+    """
+    count, size = _SIZE.unpack_from(buffer)
+    check(buffer, _SIZE.size, size)
+    offset = _BEGIN
     heard = []
-    for _ in range(count):
-        log_prob, length = _HEADER.unpack_from(buffer, offset)
-        offset += _HEADER.size
-        heard.append(Heard(str(buffer[offset : offset + length], "utf-8"), log_prob))
-        offset += length
+    try:
+        for _ in range(count):
+            log_prob, length = _HEADER.unpack_from(buffer, offset)
+            offset += _HEADER.size
+            heard.append(Heard(str(buffer[offset : offset + length], "utf-8"), log_prob))
+            offset += length
+    except (struct.error, ValueError) as error:
+        raise CorruptRecordError(f"an answer of no hypotheses ({error})") from error
     return tuple(heard)

@@ -17,6 +17,7 @@ from typing import Final
 from shm import layout
 from shm.plane import NAME, Plane, PlaneError
 from shm.process_line import ProcessLine, ProcessState
+from shm.seal import CorruptRecordError
 from shm.session import SessionReader
 from shm.trace import found_in
 
@@ -194,7 +195,10 @@ def _marks_pending(plane: Plane, slot: int) -> int:
     if session is None:
         return 0
     written = plane.line(plane.layout.frontend_line(slot))[layout.SLOT_MARK_HEAD]
-    return written - reader.resume_point(session).mark
+    try:
+        return written - reader.resume_point(session).mark
+    except CorruptRecordError:
+        return 0  # the session is about to be given up
 
 
 def _target(path: str) -> str:

@@ -17,7 +17,7 @@ LINE_BYTES: Final = 128
 LINE_WORDS: Final = LINE_BYTES // 8
 PAGE_BYTES: Final = 4096
 MAGIC: Final = int.from_bytes(b"RTENGIN1", "little")
-LAYOUT_VERSION: Final = 5
+LAYOUT_VERSION: Final = 6
 
 MAX_SEGMENT_S: Final = 20
 """An utterance is cut here at the latest: what a restart must be able to replay."""
@@ -169,6 +169,7 @@ SLOT_EMISSION_HEAD: Final = 0  # emission records written
 SLOT_POSITION_SAMPLES: Final = 1  # audio turned into emissions
 SLOT_PAUSE_START: Final = 2  # the segment whose audio has paused begins at this sample
 SLOT_PAUSE_STOP: Final = 3  # and need be heard up to this one; 0 while these two are written
+SLOT_WORKER_GAVE_UP: Final = 4  # epoch of the session that it cannot go on with
 
 # Words of a slot's decoder line.
 SLOT_AUDIO_COMMIT: Final = 0  # samples before it are never needed again
@@ -180,6 +181,8 @@ SLOT_ASKED: Final = 5  # questions put to the second pass
 SLOT_ASKED_START: Final = 6  # the newest one: hear the audio from this sample
 SLOT_ASKED_STOP: Final = 7  # to this one
 SLOT_ASKED_FOR: Final = 8  # what is made of the answer: a `Purpose`
+SLOT_OUTBOX_EPOCH: Final = 9  # of the newest outbox record, written before the head
+SLOT_DECODER_GAVE_UP: Final = 10  # epoch of the session that it cannot go on with
 
 # Words of a slot's second-pass line.
 SLOT_ANSWERED: Final = 0  # number of the question that the slot's answer belongs to

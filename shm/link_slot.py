@@ -15,6 +15,7 @@ from shm.decoder_slot import DecoderSlot
 from shm.doorbells import Doorbells
 from shm.outbox import OutboxRecord, ResumePoint
 from shm.plane import Plane
+from shm.seal import CorruptRecordError
 from shm.session import Session
 from shm.worker_slot import WorkerSlot
 
@@ -36,7 +37,15 @@ class LinkSlot:
     def session(self) -> Session | None:
         return self._sound.session()
 
+    def give_up(self, epoch: int, error: CorruptRecordError) -> None:
+        """As a worker does."""
+        self._sound.give_up(epoch, error)
+
+    def has_given_up(self, epoch: int) -> bool:
+        return self._sound.has_given_up(epoch)
+
     def resume_point(self, session: Session) -> ResumePoint:
+        """See `SessionReader.resume_point`, with what it raises."""
         return self._sound.resume_point(session)
 
     @property

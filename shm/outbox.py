@@ -7,16 +7,19 @@ newest record alone is enough to recover from, whoever died.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from shm.layout import LINE_BYTES, OUTBOX_RECORD_BYTES, RECORD_STAMP
 from shm.records import Hypothesis, Word
+from shm.seal import CHECK, CorruptRecordError, check, check_index, seal
+from shm.stamp import stamp
 from shm.trace import OF_OUTBOX
 
 _HEADER: Final = struct.Struct("<QQQQQQQQQf")
 _WORD: Final = struct.Struct("<QQfHH")
-assert _HEADER.size <= RECORD_STAMP - 8 * OF_OUTBOX
+assert _HEADER.size + CHECK.size <= RECORD_STAMP - 8 * OF_OUTBOX
 _FINAL, _REQUESTED = 1, 2
 
 
@@ -52,8 +55,10 @@ def fits(hypothesis: Hypothesis) -> bool:
     return LINE_BYTES + len(hypothesis.words) * _WORD.size + texts <= OUTBOX_RECORD_BYTES
 
 
-def write_outbox(buffer: memoryview, index: int, record: OutboxRecord) -> None:
-    """Fills one record of an outbox. The caller publishes it by the outbox's head."""
+def write_outbox(
+    buffer: memoryview, index: int, record: OutboxRecord, times_ns: Sequence[int] = ()
+) -> None:
+    """Fills one record of an outbox, stamps and seals it. The outbox's head publishes it."""
     offset = LINE_BYTES
     for word in record.hypothesis.words:
         text = word.text.encode()
@@ -83,26 +88,42 @@ def write_outbox(buffer: memoryview, index: int, record: OutboxRecord) -> None:
         resume.mark,
         resume.emission,
         resume.partial_sample,
-        len(record.hypothesis.words),
+        offset << 32 | len(record.hypothesis.words),
         record.hypothesis.confidence,
     )
+    stamp(buffer, times_ns)
+    seal(buffer, _HEADER.size, offset)
 
 
 def read_outbox(buffer: memoryview, index: int) -> OutboxRecord:
-    """The record as it stands; nothing of it refers to ``buffer`` afterwards."""
+    """The record as it stands; nothing of it refers to ``buffer`` afterwards.
+
+    Raises:
+        CorruptRecordError: it is not what `write_outbox` left there for ``index``.
+    """
     fields = _HEADER.unpack_from(buffer)
-    assert fields[0] == index, "a record holds its own index"
-    words = []
-    offset = LINE_BYTES
-    for _ in range(fields[8]):
-        start_ms, end_ms, confidence, stable, length = _WORD.unpack_from(buffer, offset)
-        offset += _WORD.size
-        text = str(buffer[offset : offset + length], "utf-8")
-        words.append(Word(text, confidence, start_ms, end_ms, bool(stable)))
-        offset += length
+    check_index(fields[0], index)
+    size, count = fields[8] >> 32, fields[8] & 0xFFFFFFFF
+    check(buffer, _HEADER.size, size)
+    try:
+        words = _words(buffer[:size], count)
+    except (struct.error, ValueError) as error:
+        raise CorruptRecordError(f"a record of no words ({error})") from error
     return OutboxRecord(
         epoch=fields[1],
-        hypothesis=Hypothesis(tuple(words), fields[9], bool(fields[2] & _FINAL)),
+        hypothesis=Hypothesis(words, fields[9], bool(fields[2] & _FINAL)),
         requested=bool(fields[2] & _REQUESTED),
         resume=ResumePoint(*fields[3:8]),
     )
+
+
+def _words(record: memoryview, count: int) -> tuple[Word, ...]:
+    words = []
+    offset = LINE_BYTES
+    for _ in range(count):
+        start_ms, end_ms, confidence, stable, length = _WORD.unpack_from(record, offset)
+        offset += _WORD.size
+        text = str(record[offset : offset + length], "utf-8")
+        words.append(Word(text, confidence, start_ms, end_ms, bool(stable)))
+        offset += length
+    return tuple(words)

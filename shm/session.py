@@ -64,10 +64,14 @@ class SessionReader:
 
         The newest outbox record is copied between two reads of the head; a head that moved
         meanwhile may have overwritten it, so the copy is made again.
+
+        Raises:
+            CorruptRecordError: that record is of this session and cannot be believed. Where it goes
+                on is not known then: it must be given up.
         """
         for _ in range(_MAX_RETRIES):
             head = self._decoder[layout.SLOT_OUTBOX_HEAD]
-            if head == 0:
+            if head == 0 or self._decoder[layout.SLOT_OUTBOX_EPOCH] != session.epoch:
                 return ResumePoint.of_session(session.base_sample, session.base_mark)
             offset = self._plane.layout.outbox_record(self._slot, head - 1)
             copy = memoryview(bytes(self._plane.bytes(offset, layout.OUTBOX_RECORD_BYTES)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Final
 
@@ -11,9 +12,11 @@ from shm.doorbells import Doorbells
 from shm.emissions import Emission, write_emission
 from shm.outbox import ResumePoint
 from shm.plane import Plane
+from shm.seal import CorruptRecordError
 from shm.session import Session, SessionReader
-from shm.stamp import stamp
 from shm.trace import OF_EMISSION
+
+log = logging.getLogger("realtime_engine.worker")
 
 NO_TIMES: Final = (0,) * OF_EMISSION
 """Of a chunk whose times nobody took, or that waited for its client."""
@@ -55,6 +58,7 @@ class WorkerSlot:
         return self._reader.session()
 
     def resume_point(self, session: Session) -> ResumePoint:
+        """See `SessionReader.resume_point`, with what it raises."""
         return self._reader.resume_point(session)
 
     @property
@@ -103,6 +107,15 @@ class WorkerSlot:
         self._line[layout.SLOT_PAUSE_STOP] = stop
         self._bell.ring()
 
+    def give_up(self, epoch: int, error: CorruptRecordError) -> None:
+        """This session cannot go on: a record of it is corrupt. Its frontend ends it."""
+        log.error("slot %d, a session is given up: %s", self.slot, error)
+        self._line[layout.SLOT_WORKER_GAVE_UP] = epoch
+
+    def has_given_up(self, epoch: int) -> bool:
+        """Whether `give_up` has been called for it, by this process or one before it."""
+        return self._line[layout.SLOT_WORKER_GAVE_UP] == epoch
+
     def stands_at(self, sample: int) -> None:
         """The audio before ``sample`` has been computed; `publish` says so of its emission's."""
         self._line[layout.SLOT_POSITION_SAMPLES] = sample
@@ -116,8 +129,7 @@ class WorkerSlot:
         offset = self._plane.layout.emission_record(self.slot, self._emission_head)
         size = self._plane.geometry.emission_record_bytes
         record = self._plane.bytes(offset, size)
-        write_emission(record, self._emission_head, emission)
-        stamp(record, times)
+        write_emission(record, self._emission_head, emission, times)
         self.stands_at(emission.covered_sample)
         self._emission_head += 1
         self._line[layout.SLOT_EMISSION_HEAD] = self._emission_head

@@ -41,7 +41,8 @@ class LogMel(torch.nn.Module):
         Frame j sees samples 160 j to 160 j + 400; nothing is padded here.
         """
         frames = (pcm.float() / 32768).unfold(-1, FFT_SAMPLES, HOP_SAMPLES) * self.hann
-        power = torch.view_as_real(torch.fft.rfft(frames)).square().sum(-1)
+        spectrum = torch.fft.rfft(frames)
+        power = spectrum.real.square() + spectrum.imag.square()
         mel = torch.matmul(power, self.filters.T).transpose(1, 2)
         return (mel.clamp(min=_MIN_POWER).log10().clamp(min=LOG_FLOOR) + 4) / 4
 

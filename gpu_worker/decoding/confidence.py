@@ -171,7 +171,7 @@ class Calibration:
             stages = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return cls()
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ConfidenceError(f"{path} cannot be read as JSON: {error}") from None
         if not isinstance(stages, dict) or not set(stages) <= set(STAGES):
             raise ConfidenceError(f"{path} must be an object with some of: {', '.join(STAGES)}")

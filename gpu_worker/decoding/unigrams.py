@@ -13,6 +13,7 @@ import gzip
 import lzma
 import mmap
 import struct
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, Final
@@ -22,6 +23,8 @@ from gpu_worker.decoding.arpa import ArpaError, read_arpa
 ALPHABET: Final = frozenset("abcdefghijklmnopqrstuvwxyz'")
 """What words are spelled with: the acoustic models' letters."""
 WORDS_FILE: Final = "words.txt"
+UNREADABLE: Final = (OSError, EOFError, UnicodeDecodeError, lzma.LZMAError, zlib.error)
+"""What reading text that may be compressed raises where it is damaged, or no text."""
 _SPECIAL: Final = frozenset({"<s>", "</s>", "<unk>"})
 _BINARY_MAGIC: Final = b"mmap lm http://kheafield.com/code format version"
 _HAS_WORDS: Final = struct.Struct("<100x?")
@@ -48,7 +51,7 @@ def find_words(model: Path, words_file: Path | None) -> list[str]:
     try:
         with _open_text(model) as lines:
             return _words_of_arpa(lines)
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise LanguageModelError(
             f"{model}: its 1-grams cannot be read as UTF-8 text ({error}); give an ARPA file as "
             f"lmplz writes it, or a {WORDS_FILE} beside it with one word a line"
@@ -88,7 +91,7 @@ def arpa_fault(model: Path) -> str | None:
                 pass
     except ArpaError as error:
         return str(error)
-    except (OSError, EOFError, UnicodeDecodeError, lzma.LZMAError):
+    except UNREADABLE:
         return None
     return None
 

@@ -77,7 +77,8 @@ class Moonshine:
         self._decoder: TokenDecoder[Any] = network.decoder
         if self._device.type == "cpu" and int8.is_supported():
             self._decoder = CompiledDecoder(network.decoder, self._shape)
-            int8.round_layers(network)
+            network.encoder.use_int8()
+            int8.round_layers(network.decoder)
         self.hear([np.zeros(SAMPLE_RATE_HZ, np.int16)])
 
     def hear(
@@ -142,7 +143,7 @@ def load_shape(path: Path) -> MoonshineShape:
     """
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SecondPassError(f"{path} cannot be read as JSON: {error}") from error
     kind = config.get("model_type") if isinstance(config, dict) else None
     if kind != "moonshine":

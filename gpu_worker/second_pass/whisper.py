@@ -156,5 +156,5 @@ def _check_files(directory: Path) -> None:
         )
     try:
         json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SecondPassError(f"{directory}/config.json cannot be read as JSON: {error}") from error

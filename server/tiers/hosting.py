@@ -17,6 +17,7 @@ from server.tiers.channel import ChannelError
 from server.tiers.frames import Audio, Capacity, Credit, Frame, Full, Mark, Open, Release, Result
 from shm.layout import PARTIALS_OF_ENGINE, PARTIALS_QUICK, PARTIALS_RARE
 from shm.outbox import OutboxRecord
+from shm.seal import CorruptRecordError
 
 MAX_ORIGIN: Final = 1 << 48
 """Samples: some hundred years."""
@@ -72,8 +73,15 @@ class HostedStream:
         return Credit(self.number, self._limit, position)
 
     def take(self) -> Result | None:
-        """The next result, if there is one."""
-        record = self.slot.take()
+        """The next result, if there is one.
+
+        Raises:
+            ChannelError: its session cannot go on here; its link begins it again elsewhere.
+        """
+        try:
+            record = self.slot.take()
+        except CorruptRecordError as error:
+            raise ChannelError(f"stream {self.number} cannot go on: {error}") from error
         if record is None:
             return None
         if record.hypothesis.words:  # one without may be for nobody: only the session knows
@@ -136,7 +144,11 @@ class Hosting:
                 raise ChannelError(f"it sent a {type(frame).__name__}, which is not for it to send")
 
     def pump(self, free: int) -> None:
-        """Sends what has become of the streams, and that ``free`` slots are left."""
+        """Sends what has become of the streams, and that ``free`` slots are left.
+
+        Raises:
+            ChannelError: see `HostedStream.take`.
+        """
         for stream in self.streams.values():
             while self._can_send() and (result := stream.take()) is not None:
                 self._send(result)

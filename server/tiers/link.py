@@ -16,6 +16,8 @@ from server.tiers.frames import Capacity, Credit, Drain, Frame, Full, Release, R
 from server.tiers.stream import LinkStream
 from shm.link_line import LinkLine
 from shm.link_slot import LinkSlot
+from shm.seal import CorruptRecordError
+from shm.session import Session
 
 
 class ModelServer:
@@ -155,11 +157,19 @@ class Link:
             if stream is not None:
                 self._forget(slot.slot, stream)
             session = slot.session()
-            if session is not None:
-                self._streams[slot.slot] = begun = LinkStream(slot, session)
-                self._waiting.append(begun)
-                if begun.has_settled:
-                    self._count_replay()  # it was a predecessor's
+            if session is not None and not slot.has_given_up(session.epoch):
+                self._begin(slot, session)
+
+    def _begin(self, slot: LinkSlot, session: Session) -> None:
+        try:
+            begun = LinkStream(slot, session)
+        except CorruptRecordError as error:
+            slot.give_up(session.epoch, error)
+            return
+        self._streams[slot.slot] = begun
+        self._waiting.append(begun)
+        if begun.has_settled:
+            self._count_replay()  # it was a predecessor's
 
     def _place(self) -> None:
         """Gives the streams that have waited longest to the servers that have room."""

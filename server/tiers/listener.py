@@ -215,7 +215,11 @@ class Guest:
     def pump(self) -> None:
         """Sends what there is for this link."""
         if self._hosting is not None and not self.connection.is_closing:
-            self._hosting.pump(self._listener.free)
+            try:
+                self._hosting.pump(self._listener.free)
+            except ChannelError as error:
+                self.connection.fail(error)
+                return
             self.connection.flush()
 
 

@@ -321,3 +321,22 @@ def test_a_round_says_whether_there_may_be_more(
     slot.write_audio(LONG[: rounds * CHUNK + TINY.right_samples])
     worker = worker_of(plane, bells)
     assert [worker.round() for _ in range(rounds + 1)] == [True] * rounds + [False]
+
+
+def test_a_session_whose_last_final_cannot_be_read_is_given_up(
+    plane: Plane, bells: Doorbells
+) -> None:
+    """By a successor, as it alone reads it; the slot's next session is nothing to do with it."""
+    client = opened(plane, bells)
+    client.write_audio(spoken("abcd"))
+    settle(plane, bells, client.epoch, ResumePoint(1, client.audio_head, 0, 0, client.audio_head))
+    plane.bytes(plane.layout.outbox_record(0, 0) + 20, 1)[0] ^= 1
+    worker = worker_of(plane, bells)
+    assert not worker.round()
+    assert not worker.round(), "and not tried again and again"
+    client.end_session()
+    later = opened(plane, bells)
+    later.write_audio(spoken("abcd" * 4))
+    later.write_mark()
+    run(worker)
+    assert said(published(plane, bells)).startswith("abcd")

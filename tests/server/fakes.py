@@ -19,6 +19,7 @@ from server.admission import NoSlotError
 from shm.figures import REFUSED, Counter
 from shm.outbox import OutboxRecord, ResumePoint
 from shm.records import Hypothesis, Word
+from shm.seal import CorruptRecordError
 
 RING_SAMPLES: Final = 1 << 17
 MARKS: Final = 16
@@ -40,6 +41,7 @@ class FakeSlot:
         self.slot = slot
         self.history: list[int | str] = []
         self.unanswered = 0
+        self.fault: str | None = None
         self.told_sent = (0, 0)
         self._ring_samples = ring_samples
         self._mark_records = marks
@@ -76,7 +78,11 @@ class FakeSlot:
         self.told_sent = (finals, partials)
 
     def take(self) -> OutboxRecord | None:
-        return self._results.popleft() if self._results else None
+        if self._results:
+            return self._results.popleft()
+        if self.fault is not None:
+            raise CorruptRecordError(self.fault)
+        return None
 
     # -- the engine's side
 

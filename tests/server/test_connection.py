@@ -405,6 +405,48 @@ def test_fragments_count_together_against_the_limit() -> None:
     assert peer.close_code == 1009
 
 
+def test_a_pong_does_not_wait_for_the_last_final() -> None:
+    peer = Peer().open()
+    peer.send(frame(Opcode.PING, b"1") + frame(Opcode.CLOSE, b"") + frame(Opcode.PING, b"2"))
+    assert peer.pongs == [b"1"]
+    assert peer.close_code is None
+    finish(peer)
+    assert peer.pongs == [b"1"]
+
+
+@pytest.mark.parametrize(
+    ("mistake", "code"),
+    [
+        (frame(Opcode.TEXT, b"\xff"), 1007),
+        (frame(Opcode.BINARY, bytes(3)), 1007),
+        (frame(Opcode.BINARY, bytes(5000)), 1009),
+    ],
+)
+def test_a_mistake_is_told_to_a_client_that_closes_right_behind_it(
+    mistake: bytes, code: int
+) -> None:
+    peer = Peer().open()
+    peer.send(mistake + frame(Opcode.CLOSE, b"\x03\xe8"))
+    finish(peer)
+    assert peer.close_code == code
+    assert peer.transport.eof_written
+
+
+def test_a_close_within_a_message_is_a_close() -> None:
+    peer = Peer().open()
+    peer.send(frame(Opcode.TEXT, b"do", fin=False) + frame(Opcode.CLOSE, b"\x03\xe8"))
+    finish(peer)
+    assert peer.close_code == 1000
+
+
+def test_wrong_text_is_told_before_its_message_ends() -> None:
+    peer = Peer().open()
+    peer.send(frame(Opcode.TEXT, b"\xff", fin=False))
+    finish(peer)
+    assert peer.statuses() == ["error"]
+    assert peer.close_code == 1007
+
+
 def test_an_unknown_text_message_is_told_and_the_connection_goes_on() -> None:
     peer = Peer().open()
     peer.send_text("stop")
@@ -1011,7 +1053,7 @@ def test_a_kept_session_does_not_outlive_a_server_that_stops() -> None:
 # -- clients that are let go
 
 
-def patient(**limits: int) -> Peer:
+def patient(**limits: Any) -> Peer:
     settings = ClientSettings(**limits)
     pool = FakePool(slots=1)
     return Peer(pool=pool, doorway=doorway_of(pool, settings=settings)).open()
@@ -1111,3 +1153,45 @@ def test_a_balancer_is_told_whose_session_it_is() -> None:
     other = Peer()
     other.send(other.request())
     assert SESSION_HEADER.encode() not in other.transport.sent
+
+
+# -- a stream that the engine has lost
+
+
+def test_a_lost_stream_is_told_and_closed_behind_its_results() -> None:
+    peer = Peer().open()
+    peer.send_audio(pcm(1, 2))
+    peer.slot.endpoint("one")
+    peer.slot.fault = "a record is not as it was written"
+    peer.pump()
+    assert peer.messages[0]["text"] == "one"
+    assert "connect and send what no final covers again" in peer.messages[1]["info"]
+    assert peer.statuses() == ["one", "error"]
+    assert peer.close_code == 1011
+    assert peer.pool.held == [], "the slot is another's"
+    peer.half_close()
+    check_over(peer)
+
+
+def test_a_lost_stream_that_is_ending_waits_for_nothing() -> None:
+    peer = Peer(ring_samples=2).open()
+    peer.send_audio(pcm(1, 2))
+    peer.send_audio(pcm(3, 4))
+    peer.connection.go_away()
+    peer.slot.fault = "bits"
+    peer.pump()
+    assert peer.close_code == 1011
+    assert peer.transport.reading, "or the client's end would not be seen"
+
+
+def test_a_lost_stream_without_a_connection_is_given_up() -> None:
+    house = House()
+    peer, token = house.begin()
+    peer.slot.fault = "bits"
+    slot = peer.slot
+    peer.lose(None)
+    assert house.pool.held == [slot]
+    house.doorway.pump()
+    house.doorway.look_at_the_clock(house.loop.time())
+    assert house.pool.held == []
+    check_refusal(house.visit(session=token), 410)

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from shm.emissions import Emission, SegmentEnd, read_emission, write_emission
+from shm import emissions as emissions_module
+from shm.emissions import Emission, SegmentEnd, ends_segment, read_emission, write_emission
 from shm.layout import LINE_BYTES
+from shm.seal import CorruptRecordError, seal
 from tests.shm.planes import SMALL, emission
 
 u64 = st.integers(0, 2**64 - 1)
@@ -72,11 +74,47 @@ def test_what_is_read_is_a_view_of_the_record() -> None:
     assert not found.log_probs.any()
 
 
-def test_a_record_of_another_index_is_our_mistake() -> None:
+def test_a_record_of_another_index_is_not_believed() -> None:
     buffer = record()
     write_emission(buffer, 3, emission())
-    with pytest.raises(AssertionError, match="its own index"):
+    with pytest.raises(CorruptRecordError, match="record 3 where"):
         read_emission(buffer, 3 + SMALL.emission_records)
+
+
+@given(written=emissions, change=st.data())
+def test_a_change_of_any_byte_is_found_out(written: Emission, change: st.DataObject) -> None:
+    buffer = record()
+    write_emission(buffer, 5, written)
+    at = change.draw(st.integers(0, LINE_BYTES + written.log_probs.nbytes - 1))
+    buffer[at] ^= change.draw(st.integers(1, 255))
+    ends_segment(buffer)
+    with pytest.raises(CorruptRecordError):
+        read_emission(buffer, 5)
+
+
+@given(st.binary(max_size=400))
+def test_whatever_lies_in_a_record_is_refused(noise: bytes) -> None:
+    buffer = record()
+    buffer[: len(noise)] = noise[: len(buffer)]
+    ends_segment(buffer)
+    with pytest.raises(CorruptRecordError):
+        read_emission(buffer, int.from_bytes(noise[:8], "little"))
+
+
+def test_more_frames_than_a_record_holds_are_not_read_from_the_next() -> None:
+    ring = memoryview(bytearray(2 * SMALL.emission_record_bytes))
+    write_emission(ring, 5, emission())
+    seal(ring, emissions_module._HEADER.size, len(ring))
+    ring[80:88] = (1000 << 32 | 5).to_bytes(8, "little")
+    with pytest.raises(CorruptRecordError, match="have room"):
+        read_emission(ring[: SMALL.emission_record_bytes], 5)
+
+
+@pytest.mark.parametrize("end", SegmentEnd)
+def test_whether_a_segment_ends_is_told_without_the_rest(end: SegmentEnd) -> None:
+    buffer = record()
+    write_emission(buffer, 0, replace(emission(), end=end))
+    assert ends_segment(buffer) is (end is not SegmentEnd.NONE)
 
 
 def test_more_frames_than_a_chunk_do_not_run_into_the_next_record() -> None:

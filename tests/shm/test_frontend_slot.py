@@ -9,6 +9,8 @@ from shm.doorbells import Doorbells
 from shm.frontend_slot import MOST_AHEAD_S, FrontendSlot, SlotPool
 from shm.outbox import ResumePoint
 from shm.plane import Plane
+from shm.seal import CorruptRecordError
+from shm.worker_slot import WorkerSlot
 from tests.shm.holder import holder
 from tests.shm.planes import SMALL, final, samples, was_rung
 
@@ -242,3 +244,30 @@ def test_the_ring_bounds_it_too(pool: SlotPool, plane: Plane) -> None:
     slot.write_audio(np.zeros(SMALL.ring_samples - 10, np.int16))
     line[layout.SLOT_POSITION_SAMPLES] = SMALL.ring_samples - 10
     assert slot.wanted_samples == slot.free_samples == 10
+
+
+@pytest.mark.parametrize("side", ["worker", "decoder"])
+def test_a_session_that_was_given_up_raises_behind_its_results(
+    plane: Plane, bells: Doorbells, side: str
+) -> None:
+    slot = FrontendSlot(plane, bells, 0, frontend=0)
+    decoder = DecoderSlot(plane, bells, 0)
+    decoder.publish(final("before", epoch=slot.epoch, resume=ResumePoint(1, 0, 0, 0, 0)))
+    giving_up = decoder if side == "decoder" else WorkerSlot(plane, bells, 0)
+    giving_up.give_up(slot.epoch, CorruptRecordError("bits"))
+    assert giving_up.has_given_up(slot.epoch)
+    assert slot.take() is not None
+    for _ in range(2):
+        with pytest.raises(CorruptRecordError, match=side):
+            slot.take()
+    slot.end_session()
+    assert FrontendSlot(plane, bells, 0, frontend=0).take() is None
+
+
+def test_a_result_that_was_changed_is_not_taken(plane: Plane, bells: Doorbells) -> None:
+    slot = FrontendSlot(plane, bells, 0, frontend=0)
+    result = final("word", epoch=slot.epoch, resume=ResumePoint(1, 0, 0, 0, 0))
+    DecoderSlot(plane, bells, 0).publish(result)
+    plane.bytes(plane.layout.outbox_record(0, 0) + 140, 1)[0] ^= 1
+    with pytest.raises(CorruptRecordError, match="not as it was written"):
+        slot.take()

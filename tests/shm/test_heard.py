@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from shm.heard import MAX_HEARD_S, Heard, read_heard, write_heard
 from shm.layout import ANSWER_BYTES, MAX_SEGMENT_S
+from shm.seal import CorruptRecordError, seal
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 log_probs = st.floats(allow_nan=False)
@@ -27,8 +28,8 @@ def reread(*heard: Heard, size: int = ANSWER_BYTES) -> tuple[Heard, ...]:
 
 
 def packed_bytes(heard: list[Heard]) -> int:
-    """Of an answer: the count, and per hypothesis a log-probability, a length and the text."""
-    return 4 + sum(8 + 4 + len(hypothesis.text.encode()) for hypothesis in heard)
+    """Of an answer: count, size, seal; per hypothesis a log-probability, a length, the text."""
+    return 12 + sum(8 + 4 + len(hypothesis.text.encode()) for hypothesis in heard)
 
 
 @given(heard=hypotheses)
@@ -52,7 +53,7 @@ def test_to_hear_nothing_is_an_answer() -> None:
     assert reread() == ()
 
 
-@given(heard=hypotheses, size=st.integers(4, 200))
+@given(heard=hypotheses, size=st.integers(12, 200))
 def test_a_full_buffer_keeps_the_best(heard: list[Heard], size: int) -> None:
     """As many of the first as fit, whole, and not one fewer."""
     found = reread(*heard, size=size)
@@ -91,3 +92,28 @@ def test_five_hypotheses_of_the_longest_segment_fit_an_answer() -> None:
     heard = [Heard("a" * 25 * MAX_HEARD_S, -1.0)] * 5
     assert reread(*heard) == tuple(heard)
     assert MAX_HEARD_S > MAX_SEGMENT_S
+
+
+@given(heard=hypotheses, change=st.data())
+def test_a_change_of_any_byte_is_found_out(heard: list[Heard], change: st.DataObject) -> None:
+    memory = buffer()
+    write_heard(memory, heard)
+    size = int.from_bytes(memory[4:8], "little")
+    memory[change.draw(st.integers(0, size - 1))] ^= change.draw(st.integers(1, 255))
+    with pytest.raises(CorruptRecordError):
+        read_heard(memory)
+
+
+@given(st.binary(max_size=300), st.integers(0, 2**32 - 1))
+def test_whatever_lies_in_an_answer_is_read_or_refused(noise: bytes, count: int) -> None:
+    memory = buffer()
+    memory[: len(noise)] = noise
+    with pytest.raises(CorruptRecordError):
+        read_heard(memory)
+    memory[:8] = struct.pack("<II", count, len(noise) + 12)
+    seal(memory, 8, len(noise) + 12)
+    try:
+        read_heard(memory)
+    except CorruptRecordError:
+        return
+    assert count * 12 <= ANSWER_BYTES

@@ -168,6 +168,7 @@ WRITER_OF = {
     "SLOT_POSITION_SAMPLES": {"worker_slot.py"},
     "SLOT_PAUSE_START": {"worker_slot.py"},
     "SLOT_PAUSE_STOP": {"worker_slot.py"},
+    "SLOT_WORKER_GAVE_UP": {"worker_slot.py"},
     "SLOT_AUDIO_COMMIT": {"decoder_slot.py"},
     "SLOT_MARK_COMMIT": {"decoder_slot.py"},
     "SLOT_EMISSION_COMMIT": {"decoder_slot.py"},
@@ -177,6 +178,8 @@ WRITER_OF = {
     "SLOT_ASKED_START": {"decoder_slot.py"},
     "SLOT_ASKED_STOP": {"decoder_slot.py"},
     "SLOT_ASKED_FOR": {"decoder_slot.py"},
+    "SLOT_OUTBOX_EPOCH": {"decoder_slot.py"},
+    "SLOT_DECODER_GAVE_UP": {"decoder_slot.py"},
     "SLOT_ANSWERED": {"second_pass_slot.py"},
 }
 

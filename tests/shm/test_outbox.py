@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import struct
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shm import outbox
 from shm.layout import LINE_BYTES, OUTBOX_RECORD_BYTES
 from shm.outbox import OutboxRecord, ResumePoint, read_outbox, write_outbox
 from shm.records import Hypothesis, Word
+from shm.seal import CorruptRecordError, seal
 
 u64 = st.integers(0, 2**64 - 1)
 confidences = st.floats(0, 1, width=32)
@@ -80,11 +84,59 @@ def test_a_record_is_filled_to_its_last_byte_and_no_further() -> None:
         write_outbox(memory, 1, of_words("a" * (room + 1)))
 
 
-def test_a_record_of_another_index_is_our_mistake() -> None:
+def test_a_record_of_another_index_is_not_believed() -> None:
     memory = buffer()
     write_outbox(memory, 3, of_words("word"))
-    with pytest.raises(AssertionError, match="its own index"):
+    with pytest.raises(CorruptRecordError, match="record 3 where 19 should be"):
         read_outbox(memory, 19)
+
+
+@given(record=records, change=st.data())
+def test_a_change_of_any_byte_is_found_out(record: OutboxRecord, change: st.DataObject) -> None:
+    memory = buffer()
+    write_outbox(memory, 5, record)
+    written = memory[: LINE_BYTES + 8].tobytes()
+    size = int.from_bytes(written[68:72], "little")
+    at = change.draw(st.integers(0, size - 1))
+    memory[at] ^= change.draw(st.integers(1, 255))
+    with pytest.raises(CorruptRecordError):
+        read_outbox(memory, 5)
+
+
+@given(record=records, noise=st.binary(min_size=1, max_size=200), at=st.integers(0, 4000))
+def test_noise_over_a_record_is_found_out_or_was_not_in_it(
+    record: OutboxRecord, noise: bytes, at: int
+) -> None:
+    memory = buffer()
+    write_outbox(memory, 5, record)
+    memory[at : at + len(noise)] = noise
+    try:
+        assert read_outbox(memory, 5) == record
+    except CorruptRecordError:
+        assert at < OUTBOX_RECORD_BYTES
+
+
+@given(st.binary(max_size=600))
+def test_whatever_lies_in_a_record_is_read_or_refused(noise: bytes) -> None:
+    memory = buffer()
+    memory[: len(noise)] = noise
+    with pytest.raises(CorruptRecordError):
+        read_outbox(memory, int.from_bytes(noise[:8], "little"))
+
+
+@given(st.integers(0, 2**32 - 1), st.binary(max_size=300))
+def test_a_seal_over_what_no_writer_wrote_raises_nothing_else(count: int, noise: bytes) -> None:
+    """Words beyond the record, and texts that are none."""
+    memory = buffer()
+    write_outbox(memory, 5, of_words("word"))
+    memory[LINE_BYTES : LINE_BYTES + len(noise)] = noise
+    memory[64:72] = struct.pack("<II", count, LINE_BYTES + len(noise))
+    seal(memory, outbox._HEADER.size, LINE_BYTES + len(noise))
+    try:
+        read_outbox(memory, 5)
+    except CorruptRecordError:
+        return
+    assert count * 24 <= len(noise)
 
 
 def test_a_sessions_resume_point_is_its_base() -> None:

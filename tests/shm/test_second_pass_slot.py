@@ -171,3 +171,13 @@ def test_an_answer_is_numbered_after_it_is_written(
     decoder.ask(*ASKED, Purpose.PARTIAL)
     serve(SecondPassSlot(WatchedPlane(plane, look), bells, SLOT))
     assert seen == [heard_in(*ASKED)], "one store, which publishes the whole answer"
+
+
+def test_an_answer_that_was_changed_is_none(plane: Plane, bells: Doorbells) -> None:
+    decoder, second_pass = DecoderSlot(plane, bells, 0), SecondPassSlot(plane, bells, 0)
+    number = decoder.ask(0, 100, Purpose.FINAL)
+    question = second_pass.question()
+    assert question is not None
+    second_pass.answer(question, [Heard("word", -1.0)])
+    plane.bytes(plane.layout.answer(0) + 20, 1)[0] ^= 1
+    assert decoder.answer(number) == ()

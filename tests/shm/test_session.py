@@ -8,6 +8,7 @@ from shm.frontend_slot import FrontendSlot
 from shm.layout import OUTBOX_RECORDS
 from shm.outbox import ResumePoint
 from shm.plane import Plane
+from shm.seal import CorruptRecordError
 from shm.session import Session, SessionReader
 from tests.shm.planes import final, samples
 from tests.shm.watched_plane import WatchedPlane
@@ -115,3 +116,21 @@ def test_a_reader_that_is_overtaken_without_end_gives_up(plane: Plane, bells: Do
     with pytest.raises(AssertionError, match="at most once per connection"):
         SessionReader(WatchedPlane(plane, reopen), 0).session()
     assert slot.epoch == 1
+
+
+def test_a_corrupt_result_of_the_session_hides_where_it_stands(
+    plane: Plane, bells: Doorbells
+) -> None:
+    reader, decoder = SessionReader(plane, 0), DecoderSlot(plane, bells, 0)
+    slot = opened(plane, bells)
+    decoder.publish(final("one", epoch=slot.epoch, resume=ResumePoint(1, 40, 0, 1, 40)))
+    plane.bytes(plane.layout.outbox_record(0, 0) + 20, 1)[0] ^= 1
+    session = reader.session()
+    assert session is not None
+    with pytest.raises(CorruptRecordError):
+        reader.resume_point(session)
+    slot.end_session()
+    opened(plane, bells)
+    later = reader.session()
+    assert later is not None
+    assert reader.resume_point(later) == ResumePoint.of_session(0, 0), "it was not of this one"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import zlib
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,7 +50,7 @@ def load_arpa(path: Path) -> NgramModel:
         raise LmError(f"{path}: {error}") from None
     except UnicodeDecodeError:
         raise LmError(f"{path}: not an ARPA file in UTF-8; lmplz writes such files") from None
-    except (OSError, EOFError, lzma.LZMAError) as error:
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise LmError(f"{path}: cannot be read ({reason})") from None
 

@@ -44,9 +44,9 @@ def read_trie(path: Path) -> NgramModel:
     Raises:
         LmError: it is of another kind, was built without its words, or ends early.
     """
+    if path.stat().st_size < _PARAMETERS_AT + _PARAMETERS.size:  # nor could nothing be mapped
+        raise LmError(f"{path}: the KenLM binary ends early or is damaged")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        if len(data) < _PARAMETERS_AT + _PARAMETERS.size:
-            raise LmError(f"{path}: the KenLM binary ends early or is damaged")
         order, _, kind, has_words, _ = _PARAMETERS.unpack_from(data, _PARAMETERS_AT)
         if kind not in _KINDS:
             raise LmError(
@@ -80,6 +80,8 @@ class _Reader:
         self._at_byte: _Integers = np.ndarray((len(data) - 7,), "<u8", data, strides=(1,))
         counts_at = _PARAMETERS_AT + _PARAMETERS.size
         self._counts = list(struct.unpack_from(f"<{order}Q", data, counts_at))
+        if max(self._counts) > 8 * len(data):  # before anything of that size is made
+            raise ValueError("more n-grams than there are bits")
         self._word_bits = self._counts[0].bit_length()
         hashes_at = _aligned(counts_at + 8 * order)
         self._at = hashes_at + 8 + 8 * self._counts[0]
@@ -96,9 +98,10 @@ class _Reader:
         entries = [(grams, log10, unigrams["backoff"][:count].astype(np.float64))]
         for n, table in enumerate(tables, start=2):
             words, log10_n, backoff_n, nexts_n = self._read_level(n, table)
-            parents = np.repeat(np.arange(len(grams)), np.diff(nexts))
-            if len(parents) != len(words):
+            children = np.diff(nexts)
+            if (children < 0).any() or children.sum() != len(words):
                 raise ValueError("pointers do not add up")
+            parents = np.repeat(np.arange(len(grams)), children)
             grams = np.concatenate([words[:, None], grams[parents]], axis=1)
             entries.append((grams, log10_n, backoff_n))
             nexts = nexts_n

@@ -212,6 +212,6 @@ def _refusal(error: InvalidStatus) -> str:
     response = error.response
     try:
         info = json.loads(response.body or b"")["info"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         info = response.reason_phrase
     return f"HTTP {response.status_code}: {info}"

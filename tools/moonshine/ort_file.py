@@ -84,7 +84,7 @@ def read_graph(path: Path) -> Graph:
     try:
         start = encode.Get(number_types.UOffsetTFlags.packer_type, data, 0)
         _gather(_table(_table(Table(data, start), _SESSION_MODEL), _MODEL_GRAPH), graph)
-    except (struct.error, ValueError, KeyError, IndexError) as error:
+    except (struct.error, TypeError, ValueError, KeyError, IndexError) as error:
         raise OrtFileError(f"{path} is cut off or damaged: {error}") from error
     return graph
 

@@ -174,3 +174,17 @@ def test_not_a_sample_more_than_there_is_credit_for(hosted: Hosted) -> None:
     hosted.receive(Audio(1, bytes(2 * ROOM)))
     with pytest.raises(ChannelError, match="credit"):
         hosted.receive(Audio(1, b"\0\0"))
+
+
+def test_a_stream_that_cannot_go_on_closes_its_link_which_begins_it_elsewhere(
+    hosted: Hosted,
+) -> None:
+    hosted.receive(Open(1, 0, 0))
+    (stream,) = hosted.hosting.streams.values()
+    epoch = stream.slot.measured.epoch
+    hosted.publish(final("word", epoch=epoch, resume=ResumePoint(1, 0, 0, 0, 0)))
+    hosted.plane.bytes(hosted.plane.layout.outbox_record(0, 0) + 20, 1)[0] ^= 1
+    with pytest.raises(ChannelError, match="stream 1 cannot go on: a record"):
+        hosted.answers()
+    hosted.hosting.close()
+    assert hosted.pool.held == 0

@@ -12,15 +12,18 @@ from server.tiers.frames import Audio, Capacity, Credit, Drain, Frame, Full, Hel
 from server.tiers.greeting import offer
 from server.tiers.link import Link, ModelServer
 from shm import figures
+from shm.decoder_slot import DecoderSlot
 from shm.doorbells import Doorbells
 from shm.figures import Block
 from shm.frontend_slot import FrontendSlot, SlotPool
 from shm.link_line import LinkLine
 from shm.link_slot import LinkSlot
+from shm.outbox import ResumePoint
 from shm.plane import Plane
 from shm.process_line import ProcessLine
+from shm.seal import CorruptRecordError
 from tests.server.tiers.examples import result
-from tests.shm.planes import SMALL, samples
+from tests.shm.planes import SMALL, final, samples
 
 _ids = count()
 
@@ -236,3 +239,23 @@ def test_what_is_not_for_a_server_to_send(near: Near) -> None:
     for frame in (Hello(1, bytes(32)), Open(1, 0, 0), Audio(1, b"\0\0"), Release(1)):
         with pytest.raises(ChannelError, match=f"it sent a {type(frame).__name__}"):
             near.link.receive(server, frame)
+
+
+def test_a_session_whose_results_cannot_be_read_is_given_up_by_a_new_link(near: Near) -> None:
+    far = Far(3)
+    near.link.connected(far)
+    client = near.client()
+    DecoderSlot(near.plane, near.bells, 0).publish(
+        final("word", epoch=client.epoch, resume=ResumePoint(1, 0, 0, 0, 0))
+    )
+    near.plane.bytes(near.plane.layout.outbox_record(0, 0) + 20, 1)[0] ^= 1
+    link = near.new_link()
+    link.pump()
+    link.pump()
+    with pytest.raises(CorruptRecordError):
+        client.take()
+    near.pool.release(client)
+    again = near.pool.claim()
+    assert again is not None
+    link.pump()
+    assert not LinkSlot(near.plane, near.bells, again.slot).has_given_up(again.epoch)
