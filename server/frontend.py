@@ -22,6 +22,7 @@ from server.api_keys import ApiKeysError
 from server.connection import Connection
 from server.doorway import Doorway
 from server.frontend_settings import ClientSettings, FrontendSettings
+from server.lobby import Lobby
 from server.operator_pages import OperatorPages
 from server.read_files import ReadFiles
 from server.site import Site, console_pages
@@ -68,6 +69,7 @@ class Frontend:
             child.plane, api_key_needed=lambda: self._doorway.keys.needed
         )
         self._connections: set[Connection] = set()
+        self._lobby = Lobby()
         self._plane = child.plane
         self._was_failing = False
         self._stopping = asyncio.Event()
@@ -122,9 +124,15 @@ class Frontend:
         self._doorway.keys = self._files.keys
 
     def _connection(self, site: Site) -> Connection:
-        connection = Connection(self._doorway, site, self._loop, self._on_closed)
+        return Connection(
+            self._doorway, site, self._loop, self._on_closed, self._lobby, self._on_made
+        )
+
+    def _on_made(self, connection: Connection) -> None:
+        """Of one whose TLS handshake took until after the end, nothing more is heard."""
         self._connections.add(connection)
-        return connection
+        if self._stopping.is_set():
+            connection.go_away()
 
     def _on_closed(self, connection: Connection) -> None:
         self._connections.discard(connection)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Iterator
 from itertools import cycle
 from typing import Final
 
-from bench.footprint import Holdings, grown, holdings
+from bench.footprint import Holdings, holdings, settled
 from bench.soak.leaving import LEAVING
 from bench.soak.speaking import (
-    ANSWER_TIMEOUT_S,
     Phrase,
     check,
     connection,
@@ -55,19 +52,7 @@ async def connect_rounds(
     for number, (leave, phrase) in enumerate(zip(cycle(LEAVING), phrases, strict=False), start=1):
         await leave(url, phrase)
         if number == warm_up_rounds:
-            before = await settled(supervisor_pid, None)
+            before = await settled(supervisor_pid)
         if number >= rounds and before:
             break
     return before, await settled(supervisor_pid, before)
-
-
-async def settled(supervisor_pid: int, expected: Holdings | None) -> Holdings:
-    """The figures once closed connections are gone; as they are if they never settle."""
-    previous, deadline_s = holdings(supervisor_pid), time.monotonic() + ANSWER_TIMEOUT_S
-    while time.monotonic() < deadline_s:
-        await asyncio.sleep(1)
-        current = holdings(supervisor_pid)
-        if not grown(previous, current) and (expected is None or not grown(expected, current)):
-            return current
-        previous = current
-    return previous

@@ -27,6 +27,7 @@ from server.api_keys import ApiKeys
 from server.connection import Connection
 from server.doorway import Doorway
 from server.frontend_settings import EVERYBODY
+from server.lobby import Lobby
 from server.operator_pages import OperatorPages
 from server.site import Site
 from server.tiers.channel import Channel, ChannelError
@@ -65,6 +66,7 @@ class Listener:
         self.admission = Admission(
             child.plane, self._pool, FrontendFigures(child.plane, child.index)
         )
+        self._lobby = Lobby()
         self._pages = Site(OperatorPages(child.plane).all())
         self._bell = child.bells.frontends[child.index]
         self._guests: set[Guest] = set()
@@ -145,7 +147,7 @@ class Listener:
 
     def _page(self) -> Connection:
         nobody = Doorway(Nobody(), self._geometry.sample_rate_hz, ApiKeys())
-        return Connection(nobody, self._pages, self._loop, lambda _: None)
+        return Connection(nobody, self._pages, self._loop, lambda _: None, self._lobby)
 
     async def _drain(self) -> None:
         for guest in list(self._guests):
