@@ -190,6 +190,7 @@ def _run(
         while not (signals.stop or succeeded):
             if signals.take_reload():
                 engine.signal_ready("frontend", signal.SIGHUP)
+                engine.read_again()
             for event in engine.watch(time.monotonic()):
                 log.error(event)
             engine.wait_for_death(WATCH_S)

@@ -17,7 +17,7 @@ LINE_BYTES: Final = 128
 LINE_WORDS: Final = LINE_BYTES // 8
 PAGE_BYTES: Final = 4096
 MAGIC: Final = int.from_bytes(b"RTENGIN1", "little")
-LAYOUT_VERSION: Final = 5
+LAYOUT_VERSION: Final = 6
 
 MAX_SEGMENT_S: Final = 20
 """An utterance is cut here at the latest: what a restart must be able to replay."""
@@ -180,6 +180,7 @@ SLOT_ASKED: Final = 5  # questions put to the second pass
 SLOT_ASKED_START: Final = 6  # the newest one: hear the audio from this sample
 SLOT_ASKED_STOP: Final = 7  # to this one
 SLOT_ASKED_FOR: Final = 8  # what is made of the answer: a `Purpose`
+SLOT_LANGUAGE: Final = 9  # the language model of the segment at hand: see `shm.language`
 
 # Words of a slot's second-pass line.
 SLOT_ANSWERED: Final = 0  # number of the question that the slot's answer belongs to

@@ -177,6 +177,7 @@ WRITER_OF = {
     "SLOT_ASKED_START": {"decoder_slot.py"},
     "SLOT_ASKED_STOP": {"decoder_slot.py"},
     "SLOT_ASKED_FOR": {"decoder_slot.py"},
+    "SLOT_LANGUAGE": {"decoder_slot.py"},
     "SLOT_ANSWERED": {"second_pass_slot.py"},
 }
 
