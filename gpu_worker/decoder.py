@@ -74,6 +74,7 @@ def main(child: Child) -> None:
         return
     decoders = _decoders(child, make_decoder)
     del loaded_ahead  # what a slot needs it holds
+    languages.settle()
     bell = child.bells.decoders[child.index]
     gc.collect()
     gc.freeze()
@@ -112,7 +113,7 @@ def _loaded(settings: DecoderSettings) -> tuple[Languages, MakeDecoder]:
 
     known = [LanguageSettings(**fields) for fields in settings.language_models]
     newest = load(known[-1]) if known else language(NO_MODEL, None)
-    languages = Languages(newest, known[:-1], load)
+    languages = Languages(newest, known, load)
     second_pass = None
     if newest.rescorer is not None:
         second_pass = SecondPass(newest.rescorer, partials=not settings.intermed_partials)

@@ -7,6 +7,7 @@ that use them, and by nothing else: with the last of their segments they are gon
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -48,11 +49,12 @@ class Languages:
     """Shared by the slots of a decoder."""
 
     def __init__(
-        self, newest: Language, older: Sequence[LanguageSettings] = (), load: Load | None = None
+        self, newest: Language, known: Sequence[LanguageSettings] = (), load: Load | None = None
     ) -> None:
-        """``load`` loads one of ``older`` when it is needed."""
+        """``load`` loads one of the ``known`` when it is needed; the last of them is the newest."""
         self.newest = newest
-        self._older = {settings.number: settings for settings in older}
+        self._known = known
+        self._older = {settings.number: settings for settings in known[:-1]}
         self._load = load
         self._in_use: WeakValueDictionary[int, Language] = WeakValueDictionary()
 
@@ -62,11 +64,23 @@ class Languages:
         if found is not None:
             return found
         settings = self._older.get(number)
-        if number == self.newest.number or settings is None or self._load is None:
+        if settings is None or self._load is None:
             return self.newest
         loaded = self._load(settings)
         self._in_use[number] = loaded
         return loaded
+
+    def settle(self) -> None:
+        """Every slot holds what its segment needs: no older model is ever needed besides these.
+
+        The descriptors of all are closed, since the memory of a copy goes with the last of them.
+        """
+        for settings in self._known:
+            for fd in (settings.model_fd, settings.words_fd):
+                if fd is not None:
+                    os.close(fd)
+        self._known = ()
+        self._older = {}
 
     def ahead(self, numbers: Iterable[int]) -> list[Language]:
         """Loads these; they stay loaded for as long as the caller holds what is returned."""

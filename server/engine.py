@@ -88,10 +88,7 @@ class Engine(Processes):
             settings = self._decoder_settings()
             languages.follow(self.exchange(DECODER, settings, languages.fds))
         elif languages.sheds(self.plane):
-            settings = self._decoder_settings()
-            for managed in self._processes:
-                if managed.name == DECODER:
-                    managed.settings, managed.extra_fds = settings, languages.fds
+            self.renew(DECODER, self._decoder_settings(), languages.fds)
         return events
 
     def close(self) -> None:

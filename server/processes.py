@@ -194,6 +194,15 @@ class Processes:
         self._exchange = Exchange(places, settings, fds, self._launch, self._dismiss)
         return self._exchange
 
+    def renew(self, name: str, settings: dict[str, Any], fds: tuple[int, ...]) -> None:
+        """Lets successors of a kind have these, also those that stand by; nobody is replaced."""
+        for managed in self._processes:
+            if managed.name == name:
+                managed.settings, managed.extra_fds = settings, fds
+                if managed.standby is not None:
+                    self._dismiss(managed.standby)
+                    managed.standby = None
+
     def read_again(self) -> None:
         """Files that the processes behind the port were started with may have changed."""
 

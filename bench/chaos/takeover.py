@@ -33,7 +33,7 @@ CLIPS: Final = 20
 UTTERANCES: Final = 2
 PAUSE: Final = bytes(2 * 16_000)
 GOING_AWAY: Final = 1001
-KNOCK_S: Final = 0.01
+KNOCK_S: Final = 0.05
 READY_S: Final = 0.05
 
 

@@ -448,8 +448,8 @@ def decode_with(slot: Slot, languages: Languages) -> None:
 
 def both() -> Languages:
     """The second is the newest, and the first is known."""
-    older = [LanguageSettings(1, "lm.bin", 9, None)]
-    return Languages(SECOND, older, lambda _: FIRST)
+    known = [LanguageSettings(number, "lm.bin", 9, None) for number in (1, 2)]
+    return Languages(SECOND, known, lambda _: FIRST)
 
 
 def test_a_successor_decodes_a_segment_with_the_model_that_it_was_begun_with(slot: Slot) -> None:

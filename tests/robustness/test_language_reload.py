@@ -88,6 +88,12 @@ class Reloading:
                 found.append(len({x.split()[4] for x in lines if "realtime-engine-language" in x}))
         return found
 
+    def open_copies(self) -> list[int]:
+        """How many copies of files are held open, by the supervisor and by each decoder."""
+        everybody = processes(self.server.engine.pid).items()
+        pids = [pid for name, pid in everybody if name.startswith(("supervisor", "decoder"))]
+        return sorted(sum(map(is_copy, Path(f"/proc/{pid}/fd").iterdir())) for pid in pids)
+
 
 @pytest.fixture(params=[ServerProcess, TwoTiers], ids=["one-tier", "two-tiers"])
 def reloading(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reloading]:
@@ -96,6 +102,13 @@ def reloading(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reload
     environment = {"CUSTOM_LANG_MODEL_PATH": str(tmp_path / "lm.bin")}
     with request.param(*FLAGS, environment=environment) as server:
         yield Reloading(server, tmp_path)
+
+
+def is_copy(descriptor: Path) -> bool:
+    try:
+        return "realtime-engine-language" in os.readlink(descriptor)
+    except FileNotFoundError:
+        return False  # it has just been closed
 
 
 def heard(final: dict[str, Any]) -> Heard:
@@ -146,6 +159,11 @@ def test_utterances_keep_their_model_and_new_ones_have_the_new_one(reloading: Re
         begin(one)
         assert end(one) == before
         assert reloading.copies() == [1, 1]
+        wait_until(
+            lambda: reloading.open_copies() == [1, 1, 2],
+            "the supervisor has the model and its words, each decoder the file that KenLM maps",
+            reloading.open_copies,
+        )
 
 
 @pytest.mark.parametrize("reloading", [ServerProcess], indirect=True)

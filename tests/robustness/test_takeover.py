@@ -103,15 +103,16 @@ class Knocking:
 
 def test_every_client_is_served_through_the_whole_of_it() -> None:
     """Twice in a row; who is in mid-utterance gets its final and is told to come again."""
+    flags = (*FLAGS, "--frontends", "2")
     with ExitStack() as running:
-        server = running.enter_context(ServerProcess(*FLAGS))
+        server = running.enter_context(ServerProcess(*flags))
         knocking = Knocking(server.url)
         with knocking.going_on():
             for said in ("these are the last words", "and these are of the second"):
                 client = running.enter_context(Client(server.url))
                 client.send_audio(spell(said))
                 receive_until(client, said.split()[0])
-                successor = running.enter_context(ServerProcess(*FLAGS, TAKEOVER, port=server.port))
+                successor = running.enter_context(ServerProcess(*flags, TAKEOVER, port=server.port))
                 assert text_of(client.until_closed()) == said
                 assert client.close_code == 1001
                 assert server.wait() == 0

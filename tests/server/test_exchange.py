@@ -67,6 +67,19 @@ def test_who_stands_by_has_the_new_settings_afterwards() -> None:
         watched(engine, lambda: not is_running(old))
 
 
+def test_settings_for_successors_alone() -> None:
+    with stub_engine("run", stands_by=True) as engine:
+        engine.start()
+        place = managed(engine)
+        watched(engine, lambda: place.standby is not None)
+        assert place.standby is not None
+        old, pid = place.standby.process.pid, pid_of(place)
+        engine.renew("stub", {**place.settings, "new": 1}, ())
+        watched(engine, lambda: place.standby is not None and not is_running(old))
+        assert pid_of(place) == pid
+        assert place.settings["new"] == 1
+
+
 def test_settings_of_no_use_change_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     with stub_engine("run", "run") as engine:
         engine.start()
