@@ -123,17 +123,21 @@ def test_every_client_is_served_through_the_whole_of_it() -> None:
 
 
 def test_with_tls_as_well(certificate: tuple[Path, Path]) -> None:
-    """A connection whose handshake is under way is the old server's, and is served by it."""
     cert, key = certificate
     flags = (*FLAGS, "--ssl-cert", str(cert), "--ssl-key", str(key))
     context = ssl.create_default_context(cafile=cert)
     with ExitStack() as running:
         old = running.enter_context(ServerProcess(*flags, scheme="wss"))
-        knocking = Knocking(old.url, ssl=context)
-        with knocking.going_on():
-            running.enter_context(ServerProcess(*flags, TAKEOVER, scheme="wss", port=old.port))
-            assert old.wait() == 0
-        assert knocking.faults == []
+        client = running.enter_context(Client(old.url, ssl=context))
+        client.send_audio(spell("these are the last words"))
+        receive_until(client, "these")
+        running.enter_context(ServerProcess(*flags, TAKEOVER, scheme="wss", port=old.port))
+        assert text_of(client.until_closed()) == "these are the last words"
+        assert client.close_code == 1001
+        assert old.wait() == 0
+        client = running.enter_context(Client(old.url, ssl=context))
+        client.send_audio(spell("served by the other"))
+        assert client.done()["text"] == "served by the other"
 
 
 def test_who_has_connected_and_says_nothing_yet_is_still_let_in() -> None:
