@@ -196,13 +196,20 @@ class Connection(asyncio.Protocol):
     def waits_for_room(self) -> bool:
         return not self._reading
 
+    @property
+    def awaits_request(self) -> bool:
+        """Whether its client has connected, and not said yet what for."""
+        return not self._requested and not self._transport.is_closing()
+
     def go_away(self) -> None:
         """The server stops: finalise what was heard and close."""
         if self._stream is not None:
             self._stream.session.end(GOING_AWAY, "the server is stopping")
             self.pump()
-        elif not self._session_id:
+        elif not self._requested:
             self._transport.abort()
+        elif not self._session_id:
+            self._transport.close()  # after what is still to be sent of a page
 
     def turn_out(self) -> None:
         """There are too many connections without a stream, and this one has been so for longest."""

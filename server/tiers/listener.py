@@ -77,6 +77,7 @@ class Listener:
         self._loop.add_reader(self._bell.fd, self._on_bell)
         self._loop.add_reader(child.lifeline_fd, self._on_orphaned, child.lifeline_fd)
         self._loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
+        self._loop.add_signal_handler(signal.SIGUSR1, self._stopping.set)  # it has a successor
 
     async def serve(
         self,
