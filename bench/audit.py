@@ -27,7 +27,8 @@ TIMEOUT_S: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one database knows: ``checked`` packages, ``unknown`` ones, and what is known of them."""
+    """What one database knows: how many packages it ``checked``, which are ``unknown`` to it, and
+    what is known of the others."""
 
     checked: int
     unknown: int

@@ -1,12 +1,13 @@
 """A server under load to which something is done; every final must be that of an undisturbed run.
 
-    python -m bench.chaos [kills|overload|attack|drain|all] [--streams 6] [-- FLAGS OF THE SERVER]
+    python -m bench.chaos [SCENARIO|all] [--streams 6] [-- FLAGS OF THE SERVER]
 
 ``kills``: processes of the engine die or hang at random. ``overload``: ten times as many clients
 ask for a stream as there is room for. ``attack``: clients that do what they can to be a nuisance.
-``drain``: files are read again (SIGHUP), then the server is stopped (SIGTERM). Without a name they
-all run, one after the other. Each prints a table; the exit status is 1 if something is not as it
-should be.
+``drain``: files are read again (SIGHUP), then the server is stopped (SIGTERM). ``takeover``: another
+server takes the port over, again and again. ``reload``: the language model is exchanged. Without a
+name they all run, one after the other. Each prints a table; the exit status is 1 if something is
+not as it should be.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from bench.chaos import attack, drain, kills, overload
+from bench.chaos import attack, drain, kills, overload, reload, takeover
 from bench.chaos.rounds import ChaosError
 
 SCENARIOS: Final[dict[str, ModuleType]] = {
@@ -28,6 +29,8 @@ SCENARIOS: Final[dict[str, ModuleType]] = {
     "overload": overload,
     "attack": attack,
     "drain": drain,
+    "takeover": takeover,
+    "reload": reload,
 }
 """Each has ``add_options(add)``, for its part of the command line, and ``run(options)``, which
 returns an `Outcome` or raises a `ChaosError`."""
