@@ -4,10 +4,10 @@
 
 ``kills``: processes of the engine die or hang at random. ``overload``: ten times as many clients
 ask for a stream as there is room for. ``attack``: clients that do what they can to be a nuisance.
-``drain``: files are read again (SIGHUP), then the server is stopped (SIGTERM). ``takeover``: another
-server takes the port over, again and again. ``reload``: the language model is exchanged. Without a
-name they all run, one after the other. Each prints a table; the exit status is 1 if something is
-not as it should be.
+``drain``: files are read again (SIGHUP), then the server is stopped (SIGTERM). ``takeover``:
+another server takes the port over, again and again. ``reload``: the language model is exchanged.
+Without a name they all run, one after the other. Each prints a table; the exit status is 1 if
+something is not as it should be.
 """
 
 from __future__ import annotations
