@@ -27,7 +27,7 @@ TIMEOUT_S: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one database knows: ``checked`` packages, ``unknown`` ones, and what is known of them."""
+    """What one database knows: of ``checked`` packages; there are ``unknown`` ones."""
 
     checked: int
     unknown: int
