@@ -61,7 +61,7 @@ $(VENV)/.installed-eval: $(VENV)/.installed-dev
 bench: install-dev ## the figures of docs/PERFORMANCE.md again, on this machine
 	$(BIN)/python -m bench
 
-chaos: install-dev ## 500 random kills in 20 minutes under load, every final compared (ARGS="--kills 50 --minutes 2")
+chaos: install-dev ## kills, overload, attacks, drain under load, every final compared: 50 minutes (ARGS="overload --seconds 20")
 	$(BIN)/python -m bench.chaos $(ARGS)
 
 bench-gpu: install-dev ## GPU tests, CUDA graphs against eager and CPU, timing table

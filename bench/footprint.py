@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,6 +14,8 @@ GROWTH_ALLOWANCE_KIB: Final = 3072
 """Private memory that a process may gain after warm-up: arenas of Python and malloc come by the MiB
 (0.9 MiB is the most seen). A leak of 130 bytes per message of audio exceeds it within an hour, one
 of 7 KiB per connection within 500."""
+SETTLE_TIMEOUT_S: Final = 60
+LOOK_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,21 @@ def table(before: Holdings, after: Holdings) -> str:
         descriptors = f"{was.descriptors} -> {now.descriptors}"
         lines.append(f"{name:14}{memory:>20}{threads:>14}{descriptors:>16}")
     return "\n".join(lines)
+
+
+async def settled(supervisor_pid: int, expected: Holdings | None = None) -> Holdings:
+    """What is held once what closes has closed, and no more than ``expected`` if that is given.
+
+    As it is after `SETTLE_TIMEOUT_S` if it never settles.
+    """
+    previous, deadline_s = holdings(supervisor_pid), time.monotonic() + SETTLE_TIMEOUT_S
+    while time.monotonic() < deadline_s:
+        await asyncio.sleep(LOOK_S)
+        current = holdings(supervisor_pid)
+        if not grown(previous, current) and (expected is None or not grown(expected, current)):
+            return current
+        previous = current
+    return previous
 
 
 def holdings(supervisor_pid: int) -> Holdings:

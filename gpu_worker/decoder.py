@@ -3,15 +3,18 @@
 A process of its own because the search holds the interpreter's lock and must never delay the next
 step of the model. It writes the decoder lines and outboxes of its slots. It takes one record of
 each slot in turn, so that no stream waits for another's backlog.
+
+A language model that changes comes with another process: the successor of this one, which has
+loaded it and takes its place (`server.exchange`).
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from gpu_worker.decoding import (
     BeamSearch,
@@ -23,8 +26,9 @@ from gpu_worker.decoding import (
     Search,
     Vocabulary,
 )
-from gpu_worker.decoding.unigrams import find_words
+from gpu_worker.decoding.unigrams import WORDS_FILE, find_words
 from gpu_worker.figures import DecoderFigures
+from gpu_worker.languages import NO_MODEL, Language, Languages, LanguageSettings
 from gpu_worker.partials import INTERMED_PARTIAL_MS, PARTIAL_MS, PartialSchedule
 from gpu_worker.second_pass.rescoring import Rescorer
 from gpu_worker.second_pass.taught_words import TaughtWords
@@ -32,6 +36,7 @@ from gpu_worker.slot_decoder import SecondPass, SlotDecoder
 from models.spec import ModelSpec, ModelSpecError
 from shm.child import ROUND_TIMEOUT_MS, Child, run_child
 from shm.decoder_slot import DecoderSlot
+from shm.language import numbers_in_use
 from shm.process_line import ProcessLine
 
 ALPHA: Final = 0.7
@@ -44,10 +49,12 @@ MakeDecoder: TypeAlias = Callable[[DecoderSlot, DecoderFigures], SlotDecoder]
 
 @dataclass(frozen=True, slots=True)
 class DecoderSettings:
-    """What the supervisor decides for a decoder. ``language_model`` None decodes without one."""
+    """What the supervisor decides for a decoder. ``language_models``: the newest one last, none to
+    decode without.
+    """
 
     model: str
-    language_model: str | None
+    language_models: Sequence[Mapping[str, Any]]
     beam_size: int
     search: str
     intermed_partials: bool
@@ -59,10 +66,15 @@ def main(child: Child) -> None:
     child.stop_on_sigterm()
     line = ProcessLine(child.plane, child.plane.layout.decoder_process(child.index))
     child.announce(line)
-    make_decoder = _loaded(DecoderSettings(**child.settings))
+    settings = DecoderSettings(**child.settings)
+    languages, make_decoder = _loaded(settings)
+    its_slots = child.index, child.plane.geometry.decoders
+    loaded_ahead = languages.ahead(numbers_in_use(child.plane, *its_slots))
     if not child.take_turn(line):
         return
     decoders = _decoders(child, make_decoder)
+    del loaded_ahead  # what a slot needs it holds
+    languages.settle()
     bell = child.bells.decoders[child.index]
     gc.collect()
     gc.freeze()
@@ -83,26 +95,49 @@ def _decoders(child: Child, make_decoder: MakeDecoder) -> list[SlotDecoder]:
     ]
 
 
-def _loaded(settings: DecoderSettings) -> MakeDecoder:
+def _loaded(settings: DecoderSettings) -> tuple[Languages, MakeDecoder]:
     """Loads what the slots share, and says how one is decoded."""
     spec = ModelSpec.load(Path(settings.model))
     vocabulary = Vocabulary(spec.vocabulary, spec.blank)
-    path = settings.language_model
-    language_model = LanguageModel.load(Path(path), ALPHA, BETA) if path is not None else None
     calibration = Calibration.load(spec.directory)
-    make_search = _search_factory(vocabulary, language_model, calibration, settings)
+
+    def language(number: int, model: LanguageModel | None) -> Language:
+        make_search = _search_factory(vocabulary, model, calibration, settings)
+        rescorer = None
+        if settings.second_pass:
+            rescorer = Rescorer(vocabulary, model, calibration, taught_words(spec, model))
+        return Language(number, make_search, rescorer)
+
+    def load(files: LanguageSettings) -> Language:
+        return language(files.number, _language_model(files))
+
+    known = [LanguageSettings(**fields) for fields in settings.language_models]
+    newest = load(known[-1]) if known else language(NO_MODEL, None)
+    languages = Languages(newest, known, load)
     second_pass = None
-    if settings.second_pass:
-        taught = taught_words(spec, language_model)
-        rescorer = Rescorer(vocabulary, language_model, calibration, taught)
-        second_pass = SecondPass(rescorer, partials=not settings.intermed_partials)
+    if newest.rescorer is not None:
+        second_pass = SecondPass(newest.rescorer, partials=not settings.intermed_partials)
     interval_ms = INTERMED_PARTIAL_MS if settings.intermed_partials else PARTIAL_MS
 
     def make_decoder(slot: DecoderSlot, figures: DecoderFigures) -> SlotDecoder:
         partials = PartialSchedule(spec, interval_ms)
-        return SlotDecoder(spec, slot, make_search(), partials, second_pass, figures)
+        search = newest.make_search()
+        return SlotDecoder(spec, slot, search, partials, second_pass, figures, languages)
 
-    return make_decoder
+    return languages, make_decoder
+
+
+def _language_model(files: LanguageSettings) -> LanguageModel:
+    """The model behind inherited descriptors; errors name the file that it is a copy of."""
+    path = Path(f"/proc/self/fd/{files.model_fd}")
+    words = None if files.words_fd is None else Path(f"/proc/self/fd/{files.words_fd}")
+    try:
+        return LanguageModel.load(path, ALPHA, BETA, words)
+    except LanguageModelError as error:
+        said = str(error).replace(str(path), files.name)
+        if words is not None:
+            said = said.replace(str(words), str(Path(files.name).with_name(WORDS_FILE)))
+        raise LanguageModelError(said) from error
 
 
 def taught_words(spec: ModelSpec, language_model: LanguageModel | None) -> TaughtWords:

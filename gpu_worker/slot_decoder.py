@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from gpu_worker.decoding import FrameHypothesis, Search
 from gpu_worker.figures import DecoderFigures
+from gpu_worker.languages import Language, Languages
 from gpu_worker.partials import PartialSchedule
 from gpu_worker.second_pass.questions import Questions
 from gpu_worker.second_pass.rescoring import N_BEST, Rescorer
@@ -48,6 +49,8 @@ class SlotDecoder:
     __slots__ = (
         "_figures",
         "_held",
+        "_language",
+        "_languages",
         "_log_probs",
         "_next_frame",
         "_partials",
@@ -71,9 +74,16 @@ class SlotDecoder:
         partials: PartialSchedule,
         second_pass: SecondPass | None = None,
         figures: DecoderFigures | None = None,
+        languages: Languages | None = None,
     ) -> None:
-        """Without ``figures`` nothing is counted."""
+        """Without ``figures`` nothing is counted.
+
+        ``search`` and ``second_pass`` are of the newest of ``languages``; without these the
+        language model never changes.
+        """
         self._figures = figures
+        self._languages = languages
+        self._language: Language | None = None if languages is None else languages.newest
         self._spec = spec
         self._words = words
         self._search = search
@@ -88,11 +98,16 @@ class SlotDecoder:
         self._next_frame = 0
         self._sent: tuple[Word, ...] = ()
         self._spoken = False
+        number = words.language_at_hand() if languages is not None else None
+        if languages is not None and number is not None:
+            self._use(languages.of(number))
 
     def work(self) -> bool:
         """Takes the next emission record, if there is one and room for what may come of it."""
         if not (self._words.has_emission and self._words.has_room):
             self._hear_ahead()
+            if self._uses_an_older_language and self._words.epoch is None:
+                self._let_go()
             return False
         if self._held is not None:
             return self._take_answer(self._held)
@@ -140,6 +155,7 @@ class SlotDecoder:
         if emission.first_frame == 0:
             self._words.begin_attempt()
             self._begin_segment()
+            self._choose_language(emission)
             self._start = emission.segment_start_sample
         self._search.advance(emission.log_probs)
         if self._second_pass is not None:
@@ -152,6 +168,31 @@ class SlotDecoder:
         else:
             self._questions.outlast(emission.heard_sample)
             self._partial(emission)
+
+    def _choose_language(self, emission: Emission) -> None:
+        """Searches a segment with the model that it was begun with, the first time it was."""
+        if self._languages is not None:
+            newest = self._languages.newest.number
+            start = emission.segment_start_sample
+            number = self._words.language_of(emission.epoch, start, newest)
+            self._use(self._languages.of(number))
+
+    def _use(self, language: Language) -> None:
+        if language is self._language:
+            return
+        self._language = language
+        self._search = language.make_search()
+        if self._second_pass is not None and language.rescorer is not None:
+            self._second_pass = replace(self._second_pass, rescorer=language.rescorer)
+
+    @property
+    def _uses_an_older_language(self) -> bool:
+        return self._languages is not None and self._language is not self._languages.newest
+
+    def _let_go(self) -> None:
+        """No segment is at hand any more: an older model may go, if this was its last one."""
+        if self._languages is not None:
+            self._use(self._languages.newest)
 
     def _ask(self, emission: Emission) -> bool:
         """Puts the segment's audio so far to the second pass, if there is one, and holds on."""
@@ -253,6 +294,7 @@ class SlotDecoder:
             partial_sample=emission.next_sample,
         )
         self._publish(hypothesis, requested=emission.end is SegmentEnd.MARK)
+        self._let_go()
         self._begin_segment()
         self._words.step_past()
 

@@ -101,7 +101,7 @@ def _transcribe(arguments: argparse.Namespace) -> int:
 
 def _doctor(arguments: argparse.Namespace) -> int:
     flags = vars(arguments)
-    config = serve_config(flags, os.environ)
+    config = replace(serve_config(flags, os.environ), clients=client_settings(flags, os.environ))
     if link_config(flags, os.environ) is not None:
         raise ConfigError(
             f"{MODEL_SERVER_VARIABLE} is set, and doctor looks at the engine of its own machine: "
@@ -174,6 +174,7 @@ def _parser() -> argparse.ArgumentParser:
         "and says what to do about what is not in order. Exits 1 if anything is not.",
     )
     add_arguments(doctor_parser, SERVE_SETTINGS)
+    add_arguments(doctor_parser, CLIENT_SETTINGS)
     add_arguments(doctor_parser, ENGINE_SETTINGS)
     doctor_parser.set_defaults(run=_doctor)
 

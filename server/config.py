@@ -75,6 +75,7 @@ class ServeConfig:
     ssl_key: Path | None
     log_format: str = TEXT
     operator_address: tuple[str, int] | None = None
+    takeover: bool = False
     clients: ClientSettings = EVERYBODY
 
     @property
@@ -256,6 +257,12 @@ SERVE_SETTINGS: Final = (
         "certificate chain (PEM); with --ssl-key: wss://",
     ),
     Setting("--ssl-key", "SSL_CERT_KEY", "", path_or_none, "private key of the certificate (PEM)"),
+    Setting(
+        "--takeover", "REALTIME_ENGINE_TAKEOVER", "False", _boolean,
+        "take the port over from the server that runs on it: load beside it, accept in its place, "
+        "let it finish; where none runs, just start",
+        switch=True,
+    ),
 )  # fmt: skip
 
 

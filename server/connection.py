@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import asdict
+from email.utils import formatdate
 from http import HTTPStatus
 from itertools import takewhile
 from typing import Final, cast
@@ -26,10 +28,12 @@ from server.doorway import Doorway
 from server.handshake import RequestError, error_body
 from server.incoming import Assembly, Protocol
 from server.keeping import Stream
+from server.lobby import Lobby
 from server.patience import Patience
 from server.session import GOING_AWAY, Closing, Session
 from server.site import JSON, Answer, Site, is_websocket
 from server.site import Request as PageRequest
+from server.work_share import WorkShare
 from shm import logs
 
 CLOSE_TIMEOUT_S: Final = 5
@@ -38,6 +42,8 @@ PING_INTERVAL_S: Final = 20
 PING_TIMEOUT_S: Final = 60
 """A client that has sent nothing, not even a pong, for this long is gone."""
 MAX_NUMBER_DIGITS: Final = 18
+MAX_REQUEST_BYTES: Final = 16_384
+"""Of a request with all its headers: browsers and proxies send a tenth of it."""
 MAX_FRAME_BYTES: Final = 1 << 20
 """Beyond this a message is not even read to its end."""
 MAX_UNSENT_BYTES: Final = 1 << 20
@@ -59,23 +65,38 @@ class Connection(asyncio.Protocol):
         site: Site,
         loop: asyncio.AbstractEventLoop,
         on_closed: Callable[[Connection], None],
+        lobby: Lobby,
+        on_made: Callable[[Connection], None] = lambda _: None,
+        processor_s: Callable[[], float] = time.thread_time,
     ) -> None:
+        """``on_made`` and ``on_closed`` enclose its life: whose TLS handshake fails has none.
+
+        ``processor_s`` tells the processor time that this thread has taken.
+        """
         self._doorway = doorway
         self._site = site
         self._loop = loop
         self._on_closed = on_closed
+        self._on_made = on_made
+        self._lobby = lobby
+        self._processor_s = processor_s
         self._ws = Protocol(max_size=MAX_FRAME_BYTES)
         self._transport: asyncio.Transport
         self._stream: Stream | None = None
         self._session_id = ""
         self._assembly = Assembly()
         self._requested = False
+        self._request_bytes = 0
         self._deaf = False
+        self._unheard = b""
+        self._heard_bytes = 0  # of `_unheard`
+        self._rest: asyncio.TimerHandle | None = None
         self._farewell: list[bytes] | None = None
         self._reading = True
         self._half_closed = False
         self._last_heard_s = 0.0
         self._timer: asyncio.TimerHandle
+        self._share: WorkShare
         self._patience: Patience
         self._address = ""
 
@@ -85,9 +106,12 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclasses
         peer = transport.get_extra_info("peername")
         self._address = peer[0] if isinstance(peer, tuple) else ""
+        self._share = WorkShare(self._loop.time())
         self._timer = self._loop.call_later(
             self._doorway.settings.handshake_timeout_s, self._waited_too_long
         )
+        self._lobby.enter(self)
+        self._on_made(self)
 
     def data_received(self, data: bytes) -> None:
         if self._deaf:
@@ -95,10 +119,10 @@ class Connection(asyncio.Protocol):
         self._last_heard_s = self._loop.time()
         if self._stream is not None:
             self._stream.slot.received()
-        while data:
-            piece, data = self._next_piece(data)
-            self._receive(piece)
-        self.pump()
+        self._unheard = self._unheard[self._heard_bytes :] + data if self._unheard else data
+        self._heard_bytes = 0
+        if self._rest is None:
+            self._hear()
 
     def eof_received(self) -> bool:
         """The client sends no more. Where the transport allows it, it still gets its final."""
@@ -107,6 +131,7 @@ class Connection(asyncio.Protocol):
             return False  # nothing more to say
         if stream.session.resumable:
             return False  # a client that means to end says so with a close frame: it is lost
+        self._hear(unhurried=False)
         self._half_closed = True
         stream.session.end()
         self.pump()
@@ -116,6 +141,9 @@ class Connection(asyncio.Protocol):
         if error is not None:
             self._log(logging.INFO, f"connection lost: {error}")
         self._timer.cancel()
+        if self._rest is not None:
+            self._rest.cancel()
+        self._lobby.leave(self)
         if self._stream is not None:
             stays = self._doorway.lose(self._stream, self._loop.time())
             self._log(logging.INFO, "stream waits for its client" if stays else "stream is lost")
@@ -139,11 +167,8 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
         elif session.finished:
             self._finish(session)
-        elif session.blocked == self._reading:
-            self._reading = not session.blocked
-            self._last_heard_s = self._loop.time()  # nobody listened until now
-            self._patience.heard(self._last_heard_s)
-            (self._transport.resume_reading if self._reading else self._transport.pause_reading)()
+        else:
+            self._listen_or_not()
 
     def look_at_the_clock(self) -> None:
         """Once in a while: a client that is idle, or does not read, is told and let go."""
@@ -171,36 +196,103 @@ class Connection(asyncio.Protocol):
     def waits_for_room(self) -> bool:
         return not self._reading
 
+    @property
+    def awaits_request(self) -> bool:
+        """Whether its client has connected, and not said yet what for."""
+        return not self._requested and not self._transport.is_closing()
+
     def go_away(self) -> None:
         """The server stops: finalise what was heard and close."""
         if self._stream is not None:
             self._stream.session.end(GOING_AWAY, "the server is stopping")
             self.pump()
-        elif not self._session_id:
+        elif not self._requested:
             self._transport.abort()
+        elif not self._session_id:
+            self._transport.close()  # after what is still to be sent of a page
+
+    def turn_out(self) -> None:
+        """There are too many connections without a stream, and this one has been so for longest."""
+        if not self._requested:
+            self._doorway.refuse("handshake")
+        self._log(logging.INFO, "a connection without a stream makes room for others")
+        self._transport.abort()
 
     def hand_over(self) -> None:
         """The session's client has connected anew: what is left here is to close."""
         self._stream = None
+        self._lobby.enter(self)
         self._log(logging.INFO, "its client has another connection")
         self._close(lambda: self._ws.send_close(POLICY_VIOLATION, "the session goes on elsewhere"))
 
     # -- bytes in
 
-    def _next_piece(self, data: bytes) -> tuple[bytes, bytes]:
-        """A line of the request while that lasts: frames behind it find the connection open."""
-        if not self._requested and self._ws.handshake_exc is None:
-            line_end = data.find(b"\n") + 1 or len(data)
-            return data[:line_end], data[line_end:]
-        return data, b""
+    def _hear(self, *, unhurried: bool = True) -> None:
+        """Takes in what has come; if it is ``unhurried``, with rests, see `server.work_share`."""
+        if self._rest is not None:
+            self._rest.cancel()
+        rest_s = 0.0
+        while self._heard_bytes < len(self._unheard) and not self._is_over:
+            before_s = self._processor_s()
+            self._receive(self._next_piece())
+            self.pump()  # what it is answered with is part of what it costs
+            cost_s = self._processor_s() - before_s
+            rest_s = self._share.spend(cost_s, self._loop.time())
+            if rest_s and unhurried:
+                break
+        if self._is_over or self._heard_bytes == len(self._unheard):
+            self._unheard, self._heard_bytes = b"", 0
+        rests = rest_s > 0 and unhurried and not self._transport.is_closing()
+        self._rest = self._loop.call_later(rest_s, self._hear) if rests else None
+        self._listen_or_not()
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether nothing that comes can matter any more."""
+        return self._deaf or self._transport.is_closing()
+
+    def _listen_or_not(self) -> None:
+        """Reads, unless the session has no room or the connection must rest."""
+        blocked = self._stream is not None and self._stream.session.blocked
+        listens = not blocked and self._rest is None
+        if listens == self._reading or self._transport.is_closing():
+            return
+        self._reading = listens
+        self._last_heard_s = self._loop.time()  # nobody listened until now
+        if self._stream is not None:
+            self._patience.heard(self._last_heard_s)
+        (self._transport.resume_reading if listens else self._transport.pause_reading)()
+
+    def _next_piece(self) -> bytes:
+        """Of what has come: the request up to its end alone, for frames behind it must find the
+        connection open; then as much as may be looked at without looking at the clock.
+        """
+        start, data = self._heard_bytes, self._unheard
+        if self._requested or self._ws.handshake_exc is not None:
+            end = start + self._share.piece_bytes
+        elif data[start : start + 1] in {b"\r", b"\n"}:  # perhaps the rest of its last line's end
+            end = data.find(b"\n", start) + 1
+        else:
+            found = data.find(b"\r\n\r\n", start)
+            end = found + 4 if found >= 0 else 0
+        piece = data[start : end or len(data)]
+        self._heard_bytes += len(piece)
+        return piece
 
     def _receive(self, data: bytes) -> None:
+        if not self._requested:
+            self._request_bytes += len(data)
+            if self._request_bytes > MAX_REQUEST_BYTES:
+                self._asked_too_much()
+                return
         self._ws.receive_data(data)
         for event in self._ws.events_received():
             if isinstance(event, Request):
                 self._handshake(event)
             elif isinstance(event, Frame):
                 self._frame(event)
+            if self._deaf:
+                return
         replies = self._ws.data_to_send()
         if self._ws.handshake_exc is not None and not self._requested:
             replies = self._unreadable(replies)
@@ -214,17 +306,28 @@ class Connection(asyncio.Protocol):
 
     # -- the handshake
 
+    def _asked_too_much(self) -> None:
+        self._requested = True
+        self._doorway.refuse("handshake")
+        info = f"the request has more than {MAX_REQUEST_BYTES} bytes: send fewer headers"
+        self._say_the_last(_answer(431, "Request Header Fields Too Large", info))
+
     def _waited_too_long(self) -> None:
         """For a request, which is told; or for a client to go that has its answer."""
         if self._requested or self._transport.is_closing():
             self._transport.abort()
             return
-        self._requested = self._deaf = True
+        self._requested = True
         self._doorway.refuse("handshake")
         limit_s = self._doorway.settings.handshake_timeout_s
         info = f"the request did not come to its end within {limit_s} s: send all of it at once"
-        self._write([_answer_without_request(408, "Request Timeout", info), b""])
+        self._say_the_last(_answer(408, "Request Timeout", info))
         self._timer = self._loop.call_later(CLOSE_TIMEOUT_S, self._transport.abort)
+
+    def _say_the_last(self, answer: bytes) -> None:
+        """Whatever comes after it is thrown away unread; a time-out is running."""
+        self._deaf = True
+        self._write([answer, b""])
 
     def _handshake(self, request: Request) -> None:
         self._requested = True
@@ -251,6 +354,7 @@ class Connection(asyncio.Protocol):
         if stream.token is not None:
             response.headers[SESSION_HEADER] = stream.token
         self._ws.send_response(response)
+        self._lobby.leave(self)
         self._timer.cancel()
         self._timer = self._loop.call_later(PING_INTERVAL_S, self._keep_alive)
         what = "stream goes on" if opening.comes_back else "stream begins"
@@ -258,12 +362,14 @@ class Connection(asyncio.Protocol):
         self._write(self._ws.data_to_send())
 
     def _refuse(self, status: int, reason: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
-        self._answer(Answer(status, JSON, error_body(status, reason), headers))
-        logs.event(log, logging.INFO, "refused", status=status, reason=reason)
+        """By an answer of our own: a server that is full must refuse cheaply."""
+        self._say_the_last(_answer(status, HTTPStatus(status).phrase, reason, headers))
+        if log.isEnabledFor(logging.INFO):
+            logs.event(log, logging.INFO, "refused", status=status, reason=reason)
 
     def _unreadable(self, replies: list[bytes]) -> list[bytes]:
         """What is no request is refused; of most the library would only end the connection."""
-        self._requested = True
+        self._requested = self._deaf = True
         self._doorway.refuse("handshake")
         if any(replies):
             return replies  # a line too long
@@ -272,7 +378,7 @@ class Connection(asyncio.Protocol):
         if isinstance(cause, EOFError):
             return replies  # nobody is there to read it
         info = f"this is no request that a WebSocket begins with: {cause!s:.200}"
-        return [_answer_without_request(400, "Bad Request", info), *replies]
+        return [_answer(400, "Bad Request", info), *replies]
 
     def _show_page(self, request: Request) -> None:
         """A plain HTTP request, such as a browser's for the console: answered, and that was it."""
@@ -341,6 +447,7 @@ class Connection(asyncio.Protocol):
         self._log(logging.INFO, "stream ends", code=closing.code)
         self._doorway.leave(self._stream)
         self._stream = None
+        self._lobby.enter(self)
         self._close(lambda: self._ws.send_close(closing.code, closing.reason))
         if self._half_closed and self._farewell is None:
             self._transport.close()  # no close frame will come from there
@@ -351,9 +458,7 @@ class Connection(asyncio.Protocol):
         self._timer = self._loop.call_later(CLOSE_TIMEOUT_S, self._transport.abort)
         if self._transport.is_closing():
             return
-        if not self._reading:
-            self._reading = True
-            self._transport.resume_reading()
+        self._listen_or_not()
         if self._farewell is not None:
             self._write(self._farewell)
         elif self._ws.state is State.OPEN:
@@ -406,12 +511,15 @@ def _only(headers: Headers, name: str) -> str | None:
     return values[0] if len(values) == 1 else None
 
 
-def _answer_without_request(status: int, phrase: str, info: str) -> bytes:
-    """An HTTP answer to what is no request yet."""
+def _answer(status: int, phrase: str, info: str, more: tuple[tuple[str, str], ...] = ()) -> bytes:
+    """An HTTP answer that is the last of its connection."""
     body = error_body(status, info)
-    headers = Headers([("Content-Type", JSON), ("Content-Length", str(len(body)))])
-    headers["Connection"] = "close"
-    return Response(status, phrase, headers, body).serialize()
+    headers = [("Date", formatdate(usegmt=True)), ("Connection", "close"), ("Content-Type", JSON)]
+    headers.append(("Content-Length", str(len(body))))
+    names = {name for name, _ in headers}
+    headers += (pair for pair in more if pair[0] not in names)
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
+    return f"HTTP/1.1 {status} {phrase}\r\n{lines}\r\n".encode() + body
 
 
 def _number(data: bytes | bytearray | memoryview) -> int:

@@ -1,4 +1,4 @@
-"""Checks a machine: device, model files, language model, port, shared memory, clock.
+"""Checks a machine: device, model files, language model, port, TLS, shared memory, clock.
 
 Every finding is a line; one that is not in order says what to do. Device and models are checked in
 a process of their own, because this side loads no framework.
@@ -20,6 +20,7 @@ from models.spec import ModelSpec
 from server.config import EngineConfig, ServeConfig
 from server.engine import geometry_of
 from server.supervisor import ServeError, bind, bind_operators
+from server.tls import TlsError, server_context
 from shm.layout import Layout
 from shm.plane import Plane, PlaneError
 
@@ -46,6 +47,7 @@ def examine(serve: ServeConfig, engine: EngineConfig, spec: ModelSpec) -> Iterat
     """All checks, one finding after the other."""
     yield from _framework(engine)
     yield _port(serve)
+    yield from _tls(serve)
     yield _shared_memory(engine, spec)
     yield _descriptors(engine)
     yield _clock()
@@ -80,6 +82,17 @@ def _port(serve: ServeConfig) -> Finding:
     except ServeError as error:
         return Finding(False, "port", str(error))
     return Finding(True, "port", f"{serve.host}:{serve.port} is free")
+
+
+def _tls(serve: ServeConfig) -> Iterator[Finding]:
+    if serve.ssl_cert is None or serve.ssl_key is None:
+        return
+    try:
+        server_context(serve.ssl_cert, serve.ssl_key)
+    except TlsError as error:
+        yield Finding(False, "TLS", str(error))
+    else:
+        yield Finding(True, "TLS", f"{serve.ssl_cert} and its key belong together")
 
 
 def _shared_memory(engine: EngineConfig, spec: ModelSpec) -> Finding:

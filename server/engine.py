@@ -5,11 +5,17 @@ Owned by the supervisor (or by `transcribe`, which is its own frontend).
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 from models.spec import ModelSpec
 from server.config import EngineConfig
-from server.processes import Processes
+from server.language_files import LanguageFilesError
+from server.language_reload import LanguageReload
+from server.processes import EngineError, Processes
 from shm.layout import Geometry
 from shm.logs import LogSettings
+
+DECODER: Final = "decoder"
 
 
 class Engine(Processes):
@@ -22,6 +28,10 @@ class Engine(Processes):
         frontends: int,
         logs: LogSettings = LogSettings(),  # noqa: B008 - frozen
     ) -> None:
+        try:
+            self._languages = LanguageReload(config.language_model)
+        except LanguageFilesError as error:
+            raise EngineError(str(error)) from error
         super().__init__(geometry_of(config, spec, frontends), logs)
         self.config = config
         self.spec = spec
@@ -47,20 +57,44 @@ class Engine(Processes):
             self._add("worker", "gpu_worker", index, line, settings, stands_by=self.config.standby)
 
     def _add_decoders(self) -> None:
+        settings, fds = self._decoder_settings(), self._languages.fds
+        for index in range(self.config.decoders):
+            line = self.plane.layout.decoder_process(index)
+            self._add(
+                DECODER, "gpu_worker.decoder", index, line, settings, fds,
+                stands_by=self.config.standby,
+            )  # fmt: skip
+
+    def _decoder_settings(self) -> dict[str, Any]:
         config = self.config
-        settings = {
+        return {
             "model": str(config.model),
-            "language_model": str(config.language_model) if config.language_model else None,
+            "language_models": self._languages.settings,
             "beam_size": config.beam_size,
             "search": config.search,
             "intermed_partials": config.intermed_partials,
             "second_pass": config.second_pass is not None,
         }
-        for index in range(config.decoders):
-            line = self.plane.layout.decoder_process(index)
-            self._add(
-                "decoder", "gpu_worker.decoder", index, line, settings, stands_by=config.standby
-            )
+
+    def read_again(self) -> None:
+        """The language model's files may have changed; `watch` sees to it."""
+        self._languages.ask()
+
+    def watch(self, now_s: float) -> list[str]:
+        """See `Processes.watch`; besides, lets decoders have a language model that has changed."""
+        events = super().watch(now_s)
+        languages = self._languages
+        if languages.takes():
+            settings = self._decoder_settings()
+            languages.follow(self.exchange(DECODER, settings, languages.fds))
+        elif languages.sheds(self.plane):
+            self.renew(DECODER, self._decoder_settings(), languages.fds)
+        return events
+
+    def close(self) -> None:
+        """See `Processes.close`."""
+        super().close()
+        self._languages.close()
 
     def _add_second_passes(self) -> None:
         """One beside each worker on its GPU, or several on the CPU.

@@ -22,6 +22,7 @@ from server.api_keys import ApiKeysError
 from server.connection import Connection
 from server.doorway import Doorway
 from server.frontend_settings import ClientSettings, FrontendSettings
+from server.lobby import Lobby
 from server.operator_pages import OperatorPages
 from server.read_files import ReadFiles
 from server.site import Site, console_pages
@@ -36,6 +37,9 @@ ROOM_POLL_S: Final = 0.02
 NO_ROOM_POLL_S: Final = 0.2
 """The same while nobody waits. One that does by then has 10 s of audio in the engine."""
 DRAIN_TIMEOUT_S: Final = 8.0
+LET_IN_S: Final = 1.0
+"""How long connections that this process has accepted may take for their requests, once another
+server accepts in its place."""
 
 
 class Frontend:
@@ -68,14 +72,17 @@ class Frontend:
             child.plane, api_key_needed=lambda: self._doorway.keys.needed
         )
         self._connections: set[Connection] = set()
+        self._lobby = Lobby()
         self._plane = child.plane
         self._was_failing = False
         self._stopping = asyncio.Event()
+        self._succeeded = False
         self._orphaned = False
         self._empty = asyncio.Event()
         loop.add_reader(self._bell.fd, self._on_bell)
         loop.add_reader(child.lifeline_fd, self._on_orphaned, child.lifeline_fd)
         loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
+        loop.add_signal_handler(signal.SIGUSR1, self._on_succeeded)
         loop.add_signal_handler(signal.SIGHUP, self._read_again)
 
     async def serve(self, listener: socket.socket, operators: socket.socket | None) -> None:
@@ -107,8 +114,25 @@ class Frontend:
         await self._stopping.wait()
         for server in servers:
             server.close()
+        if self._succeeded:
+            await self._let_in(slow=tls is not None)
         if not self._orphaned:
             await self._drain()
+
+    def _on_succeeded(self) -> None:
+        """Another server accepts on the same sockets: what this one has accepted it must serve."""
+        self._succeeded = True
+        self._stopping.set()
+
+    async def _let_in(self, *, slow: bool) -> None:
+        """Waits for the requests of connections that had been accepted, `LET_IN_S` at most.
+
+        With TLS (``slow``) always as long: a connection is unknown here before its TLS is done.
+        """
+        for _ in range(round(LET_IN_S / ROOM_POLL_S)):
+            await asyncio.sleep(ROOM_POLL_S)
+            if not (slow or any(connection.awaits_request for connection in self._connections)):
+                return
 
     def _on_orphaned(self, lifeline_fd: int) -> None:
         """The supervisor died. Worker and decoders end as well, so no final is left to wait for."""
@@ -122,9 +146,15 @@ class Frontend:
         self._doorway.keys = self._files.keys
 
     def _connection(self, site: Site) -> Connection:
-        connection = Connection(self._doorway, site, self._loop, self._on_closed)
+        return Connection(
+            self._doorway, site, self._loop, self._on_closed, self._lobby, self._on_made
+        )
+
+    def _on_made(self, connection: Connection) -> None:
+        """Of one whose TLS handshake took until after the end, nothing more is heard."""
         self._connections.add(connection)
-        return connection
+        if self._stopping.is_set():
+            connection.go_away()
 
     def _on_closed(self, connection: Connection) -> None:
         self._connections.discard(connection)
@@ -135,6 +165,7 @@ class Frontend:
         self._doorway.close()
         for connection in list(self._connections):
             connection.go_away()
+        self._empty.clear()
         if self._connections:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._empty.wait(), DRAIN_TIMEOUT_S)

@@ -78,7 +78,8 @@ def ready_answer(found: Health, *, api_key_needed: bool = False) -> Answer:
 
 def _missing(process: ProcessView) -> str | None:
     if process.state is ProcessState.STARTING:
-        return f"{process.name} is starting"
+        # Another frontend need not be there: this one is, or nobody would read the answer.
+        return None if process.kind == "frontend" else f"{process.name} is starting"
     if not is_recent(process):
         return f"{process.name} has not answered for {process.heartbeat_age_ms / 1000:.0f} s"
     return None

@@ -17,10 +17,12 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any, Final
 
+from server.exchange import Exchange
 from server.frontend_settings import FrontendSettings
+from server.managed_process import ManagedProcess
 from server.standby import Standby
 from server.tiers.settings import ListenerSettings
 from shm.child import EXIT_UNUSABLE, ChildArguments
@@ -28,7 +30,7 @@ from shm.doorbells import Doorbells
 from shm.layout import Geometry
 from shm.logs import LogSettings
 from shm.plane import Plane
-from shm.process_line import STALE_AFTER_MS, ProcessLine, ProcessState
+from shm.process_line import STALE_AFTER_MS, ProcessLine
 
 START_TIMEOUT_S: Final = 300
 """A first start may read a large model from a slow disk and capture graphs for it."""
@@ -49,39 +51,6 @@ class UnusableError(EngineError):
     """A process was given what it cannot use; it has said so itself, in one line on stderr."""
 
 
-@dataclass(slots=True)
-class ManagedProcess:
-    """One place in the engine, filled by one generation after another."""
-
-    name: str
-    module: str
-    index: int
-    line: ProcessLine
-    settings: dict[str, Any]
-    extra_fds: tuple[int, ...] = ()
-    stands_by: bool = False
-    """Whether a successor is kept loaded."""
-    essential: bool = True
-    """Whether clients would wait in vain without it."""
-    generation: int = 0
-    process: subprocess.Popen[bytes] | None = None
-    standby: Standby | None = None
-    started_s: float = 0.0
-    ready_s: float | None = None
-    failures: int = 0
-    restart_at_s: float = 0.0
-    standby_at_s: float = 0.0
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether the living generation, not a predecessor's leftover line, is ready."""
-        return (
-            self.process is not None
-            and self.line.pid == self.process.pid
-            and self.line.state is ProcessState.READY
-        )
-
-
 class Processes:
     """Plane, doorbells and child processes. `close` must be called, also after a failed start."""
 
@@ -91,6 +60,8 @@ class Processes:
         self.bells = Doorbells.create(geometry)
         self._lifeline_read, self._lifeline_write = os.pipe2(os.O_CLOEXEC)
         self._processes: list[ManagedProcess] = []
+        self._dismissed: list[subprocess.Popen[bytes]] = []
+        self._exchange: Exchange | None = None
 
     def add_frontend(self, index: int, settings: FrontendSettings) -> None:
         """Adds a frontend, started by the next `start`; it inherits the listening sockets."""
@@ -170,6 +141,9 @@ class Processes:
         for managed in self._processes:
             events += self._watch_place(managed, now_s)
             events += self._watch_standby(managed, now_s)
+        if self._exchange is not None:
+            events += self._exchange.step(now_s)
+        self._dismissed = [process for process in self._dismissed if process.poll() is None]
         failing = any(m.essential and m.failures >= FAILING_AFTER for m in self._processes)
         self.plane.set_failing(failing)
         return events
@@ -177,9 +151,11 @@ class Processes:
     def _watch_place(self, managed: ManagedProcess, now_s: float) -> list[str]:
         events = []
         code = managed.process.poll() if managed.process else None
-        if code == EXIT_UNUSABLE:
+        if code == EXIT_UNUSABLE and not managed.leaves:
             raise UnusableError(f"{managed.name} {managed.index} cannot go on")
-        if code is not None:
+        if code is not None and managed.leaves:
+            managed.process, managed.leaves, managed.restart_at_s = None, False, now_s
+        elif code is not None:
             events.append(self._schedule_restart(managed, code, now_s))
         if managed.process is None:
             if now_s >= managed.restart_at_s:
@@ -207,6 +183,31 @@ class Processes:
         if wanted and now_s >= managed.standby_at_s:
             managed.standby = Standby.start(lambda turn_fd: self._launch(managed, turn_fd))
         return []
+
+    def exchange(self, name: str, settings: dict[str, Any], fds: tuple[int, ...]) -> Exchange:
+        """Begins to replace the processes of a kind by successors that get these; `watch` goes on.
+
+        One exchange at a time.
+        """
+        assert self._exchange is None or self._exchange.is_over, "one exchange at a time"
+        places = [managed for managed in self._processes if managed.name == name]
+        self._exchange = Exchange(places, settings, fds, self._launch, self._dismiss)
+        return self._exchange
+
+    def renew(self, name: str, settings: dict[str, Any], fds: tuple[int, ...]) -> None:
+        """Lets successors of a kind have these, also those that stand by; nobody is replaced."""
+        for managed in self._processes:
+            if managed.name == name:
+                managed.settings, managed.extra_fds = settings, fds
+                if managed.standby is not None:
+                    self._dismiss(managed.standby)
+                    managed.standby = None
+
+    def read_again(self) -> None:
+        """Files that the processes behind the port were started with may have changed."""
+
+    def _dismiss(self, standby: Standby) -> None:
+        self._dismissed.append(standby.dismiss())
 
     def wait_for_death(self, timeout_s: float) -> None:
         """Sleeps until a process has died that nobody has reaped, or for ``timeout_s``."""
@@ -248,7 +249,10 @@ class Processes:
 
     def close(self) -> None:
         """Stops every process, by SIGTERM and then by SIGKILL, and frees the plane."""
+        if self._exchange is not None:
+            self._exchange.close()
         living = [m.process for m in self._processes if m.process is not None]
+        living += self._dismissed
         living += [m.standby.dismiss() for m in self._processes if m.standby is not None]
         for process in living:
             if process.poll() is None:

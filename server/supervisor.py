@@ -1,8 +1,9 @@
 """The supervisor: binds the port, starts the engine, then the frontends, and watches them all.
 
 It loads no framework and serves no client. The port is bound first, so that a taken one is told at
-once, and listened on last, so that nobody connects before the engine can answer. Signals are only
-recorded; the loop acts on them.
+once, and listened on last, so that nobody connects before the engine can answer; or both were done
+by the server whose place this one takes (`server.takeover`). Signals are only recorded; the loop
+acts on them.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from models.spec import ModelSpec
 from server.config import EngineConfig, ServeConfig
 from server.engine import Engine
 from server.frontend_settings import FrontendSettings
 from server.processes import EngineError, Processes
+from server.takeover import Handover, Predecessor, TakeoverError
 from server.tiers.config import LinkConfig, ModelServerConfig
 from server.tiers.linked_engine import LinkedEngine
 from server.tiers.settings import ListenerSettings
@@ -139,13 +141,17 @@ class _Sockets:
     clients: socket.socket
     operators: socket.socket | None
 
+    @property
+    def all(self) -> list[socket.socket]:
+        return [self.clients] if self.operators is None else [self.clients, self.operators]
+
     def listen(self, config: ServeConfig) -> None:
         _listen(self.clients, config.port, "--port")
         if self.operators is not None and config.operator_address is not None:
             _listen(self.operators, config.operator_address[1], "--operator-address")
 
     def close(self) -> None:
-        for bound in filter(None, (self.clients, self.operators)):
+        for bound in self.all:
             bound.close()
 
 
@@ -160,7 +166,8 @@ def _run(
 ) -> None:
     """Start, watch, drain: for whatever stands behind the port, and whatever listens on it."""
     signals = Signals()
-    sockets = _Sockets(bind(config), bind_operators(config))
+    predecessor = _predecessor(config) if config.takeover else None
+    sockets = _sockets(config, predecessor)
     _check_tls(config)
     try:
         engine = make_engine()
@@ -171,25 +178,83 @@ def _run(
         sockets.listen(config)
         add_front(engine, sockets)
         engine.start(lambda: not signals.stop)
+        if predecessor is not None:
+            _dismiss(predecessor, config.port)
+        handover = _handover(sockets)
         banner = banner_of(engine)
         gc.collect()
         gc.freeze()
         if not announce(" ".join(banner.split())):
             print(banner, file=sys.stderr, flush=True)
-        while not signals.stop:
+        succeeded = False
+        while not (signals.stop or succeeded):
             if signals.take_reload():
                 engine.signal_ready("frontend", signal.SIGHUP)
+                engine.read_again()
             for event in engine.watch(time.monotonic()):
                 log.error(event)
             engine.wait_for_death(WATCH_S)
+            if handover is not None:
+                succeeded, events = handover.look()
+                for event in events:
+                    log.warning(event)
+        if handover is not None:
+            handover.close()
         sockets.close()
-        engine.signal("frontend", signal.SIGTERM)
+        engine.signal("frontend", signal.SIGUSR1 if succeeded else signal.SIGTERM)
         engine.wait_for_exit("frontend", DRAIN_TIMEOUT_S)
     except EngineError:
         if not signals.stop:
             raise
     finally:
         engine.close()
+
+
+def _predecessor(config: ServeConfig) -> Predecessor | None:
+    """The server on the port, if there is one to take over.
+
+    Raises:
+        ServeError: there is one, and it cannot be.
+    """
+    address = _resolved(config.host, config.port, f"--host {config.host}")[-1]
+    try:
+        found = Predecessor.find(address, config.port)
+    except TakeoverError as error:
+        raise ServeError(str(error)) from error
+    if found is None:
+        log.warning("--takeover: there is no server to take over on port %s", config.port)
+    return found
+
+
+def _sockets(config: ServeConfig, predecessor: Predecessor | None) -> _Sockets:
+    """Those of the predecessor where they are what is needed, else new ones.
+
+    Raises:
+        ServeError: see `bind`.
+    """
+    if predecessor is None:
+        return _Sockets(bind(config), bind_operators(config))
+    clients = predecessor.listening.pop(0)
+    operators = None
+    if config.operator_address is not None:
+        host, port = config.operator_address
+        address = _resolved(host, port, f"--operator-address {host}:{port}")[-1]
+        operators = predecessor.take(address) or bind_operators(config)
+    return _Sockets(clients, operators)
+
+
+def _dismiss(predecessor: Predecessor, port: int) -> None:
+    if not predecessor.dismiss():
+        log.error("the server before this one on port %s does not answer: end it by hand", port)
+    predecessor.close()
+
+
+def _handover(sockets: _Sockets) -> Handover | None:
+    try:
+        return Handover(sockets.all)
+    except OSError as error:
+        log.error("nobody will be able to take over from this server: %s", error)
+        return None
 
 
 def _add_frontends(engine: Processes, config: ServeConfig, sockets: _Sockets) -> None:
@@ -233,12 +298,7 @@ def bind_operators(config: ServeConfig) -> socket.socket | None:
 
 
 def _bound(host: str, port: int, given: str, flag: str) -> socket.socket:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except socket.gaierror as error:
-        raise ServeError(f"{given} is no address of this machine ({error})") from error
+    family, kind, protocol, address = _resolved(host, port, given)
     listener = socket.socket(family, kind, protocol)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
@@ -252,6 +312,17 @@ def _bound(host: str, port: int, given: str, flag: str) -> socket.socket:
             f"uses it, or choose another with {flag}"
         ) from error
     return listener
+
+
+def _resolved(host: str, port: int, given: str) -> tuple[int, int, int, Any]:
+    """Family, type, protocol and address of what is to be bound."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except socket.gaierror as error:
+        raise ServeError(f"{given} is no address of this machine ({error})") from error
+    return family, kind, protocol, address
 
 
 def _listen(listener: socket.socket, port: int, flag: str) -> None:

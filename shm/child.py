@@ -17,6 +17,7 @@ import signal
 import struct
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, NoReturn
 
@@ -31,6 +32,8 @@ ROUND_TIMEOUT_MS: Final = 100
 wake ten times a second take about half a percent of a core (`python -m bench.idle`)."""
 TURN_TIMEOUT_MS: Final = 500
 """The longest until a child that stands by sees that it was told to stop."""
+LOADED: Final = b"L"
+"""What a child that stands by says once it has loaded all that it needs."""
 _TURN: Final = struct.Struct("<Q")
 
 
@@ -43,7 +46,8 @@ def turn_message(generation: int) -> bytes:
 class ChildArguments:
     """What every child is started with; ``settings`` are its module's own.
 
-    ``turn_fd`` is of a child that stands by: what `turn_message` makes comes out of it in its turn.
+    ``turn_fd`` is of a child that stands by: a socket into which it says `LOADED`, and out of which
+    what `turn_message` makes comes in its turn.
     """
 
     index: int
@@ -111,6 +115,8 @@ class Child:
         """
         if self._turn_fd is None:
             return True
+        with suppress(OSError):  # nobody waits for it any more
+            os.write(self._turn_fd, LOADED)
         waiting = select.poll()
         waiting.register(self._turn_fd, select.POLLIN)
         waiting.register(self._lifeline_fd, select.POLLHUP)

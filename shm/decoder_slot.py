@@ -13,6 +13,7 @@ from shm import layout
 from shm.doorbells import Doorbells
 from shm.emissions import Emission, ends_segment, read_emission
 from shm.heard import MAX_HEARD_S, Heard, Purpose, read_heard
+from shm.language import number_in, word_of
 from shm.outbox import OutboxRecord, ResumePoint, read_outbox, write_outbox
 from shm.plane import Plane
 from shm.process_line import ProcessLine
@@ -131,6 +132,26 @@ class DecoderSlot:
     def begin_attempt(self) -> None:
         """The next record opens a new attempt at the segment: older ones are freed (rule R5)."""
         self._line[layout.SLOT_EMISSION_COMMIT] = self._tail
+
+    def language_at_hand(self) -> int | None:
+        """The number of the model with which a predecessor began the segment at hand."""
+        session = self._reader.session()
+        if session is None:
+            return None
+        start = self._reader.resume_point(session).sample
+        return number_in(self._line[layout.SLOT_LANGUAGE], session.epoch, start)
+
+    def language_of(self, epoch: int, segment_start: int, newest: int) -> int:
+        """The number of the model to search a segment with, before its first frame is searched.
+
+        The one that it was begun with; ``newest`` for one that begins now, and ever after.
+        """
+        word = self._line[layout.SLOT_LANGUAGE]
+        number = number_in(word, epoch, segment_start)
+        if number is None:
+            number = newest
+            self._line[layout.SLOT_LANGUAGE] = word_of(epoch, segment_start, newest)
+        return number
 
     def publish(self, record: OutboxRecord) -> None:
         """Payload, then head: for a final, the one store that settles it. Then commits and bell."""

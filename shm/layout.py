@@ -183,6 +183,7 @@ SLOT_ASKED_STOP: Final = 7  # to this one
 SLOT_ASKED_FOR: Final = 8  # what is made of the answer: a `Purpose`
 SLOT_OUTBOX_EPOCH: Final = 9  # of the newest outbox record, written before the head
 SLOT_DECODER_GAVE_UP: Final = 10  # epoch of the session that it cannot go on with
+SLOT_LANGUAGE: Final = 11  # the language model of the segment at hand: see `shm.language`
 
 # Words of a slot's second-pass line.
 SLOT_ANSWERED: Final = 0  # number of the question that the slot's answer belongs to

@@ -8,7 +8,11 @@ convolutions where a model does not ask for them.
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812 - the field's name for it
 from torch import nn
 
 from gpu_worker.acoustic import _native
@@ -19,14 +23,25 @@ def is_supported() -> bool:
     return _native.int8_is_supported()
 
 
+def array_of(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
+    """Weights as compiled networks take them."""
+    return np.ascontiguousarray(tensor.detach().numpy(), np.float32)
+
+
+def weights_of(linear: nn.Linear) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Weight (outputs, inputs) and bias (outputs,), zeros where the layer has none."""
+    bias: torch.Tensor | None = linear.bias
+    weight = linear.weight
+    return array_of(weight), array_of(weight.new_zeros(len(weight)) if bias is None else bias)
+
+
 class Int8Linear(nn.Module):
     """In place of a linear layer: (.., inputs) float32 -> (.., outputs) float32, for inference."""
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
-        weight = linear.weight.detach()
-        bias = linear.bias.detach() if linear.bias is not None else weight.new_zeros(len(weight))
-        self._layer = _native.Int8Linear(weight=weight.numpy(), bias=bias.numpy())
+        weight, bias = weights_of(linear)
+        self._layer = _native.Int8Linear(weight=weight, bias=bias)
         self._outputs = linear.out_features
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
@@ -36,38 +51,41 @@ class Int8Linear(nn.Module):
         return out.view(*hidden.shape[:-1], self._outputs)
 
 
-class Int8Conv1d(nn.Module):
-    """In place of a convolution without padding: (batch, inputs, n) -> (batch, outputs, steps)."""
+class Int8Conv1d:
+    """In place of a convolution and what follows it: (batch, n, inputs) -> (batch, steps, outputs).
 
-    def __init__(self, conv: nn.Conv1d) -> None:
-        super().__init__()
-        outputs, inputs, self._kernel = conv.weight.shape
-        self._stride = conv.stride[0]
-        linear = nn.Linear(self._kernel * inputs, outputs)
-        linear.weight = nn.Parameter(conv.weight.detach().transpose(1, 2).flatten(1).contiguous())
-        assert conv.bias is not None
-        linear.bias = nn.Parameter(conv.bias.detach())
-        self._linear = Int8Linear(linear)
-
-    def forward(self, steps: torch.Tensor) -> torch.Tensor:
-        seen = steps.transpose(1, 2).contiguous().unfold(1, self._kernel, self._stride)
-        out: torch.Tensor = self._linear(seen.transpose(2, 3).flatten(2))
-        return out.transpose(1, 2)
-
-
-def round_layers(
-    model: nn.Module, but: nn.Module | None = None, *, convolutions: bool = False
-) -> None:
-    """Puts an `Int8Linear` in the place of every linear layer within ``model``, ``but`` one.
-
-    With ``convolutions`` also an `Int8Conv1d` for each that has more than one channel to read.
+    Each step's inputs lie side by side in memory as they are, so nothing is copied but for padding.
     """
+
+    def __init__(self, conv: nn.Conv1d, activation: str = "none") -> None:
+        """``activation`` is none, gelu or silu."""
+        self._outputs, _, self._kernel = conv.weight.shape
+        assert not isinstance(conv.padding, str)
+        (self._stride,), (self._padding,) = conv.stride, conv.padding
+        self._activation = activation
+        weight = array_of(conv.weight.transpose(1, 2).flatten(1))
+        assert conv.bias is not None
+        self._layer = _native.Int8Linear(weight=weight, bias=array_of(conv.bias))
+
+    def __call__(self, frames: torch.Tensor) -> torch.Tensor:
+        padded = F.pad(frames, (0, 0, self._padding, self._padding)).contiguous()
+        batch, length, inputs = padded.shape
+        steps = (length - self._kernel) // self._stride + 1
+        seen = padded.as_strided(
+            (batch, steps, self._kernel * inputs), (length * inputs, self._stride * inputs, 1)
+        )
+        out = torch.empty(batch, steps, self._outputs)
+        for rows, to in zip(seen.numpy(), out.numpy(), strict=True):
+            self._layer.run(rows, to, self._activation)
+        return out
+
+
+def round_layers(model: nn.Module, but: nn.Module | None = None) -> None:
+    """Puts an `Int8Linear` in the place of every linear layer within ``model``, ``but`` one."""
     for name, part in model.named_children():
         if part is but:
             continue
         if isinstance(part, nn.Linear):
             setattr(model, name, Int8Linear(part))
-        elif convolutions and isinstance(part, nn.Conv1d) and part.in_channels > 1:
-            setattr(model, name, Int8Conv1d(part))
         else:
-            round_layers(part, but, convolutions=convolutions)
+            round_layers(part, but)

@@ -14,7 +14,6 @@ from typing import Final
 import torch
 from torch import nn
 
-from gpu_worker.acoustic.int8 import round_layers
 from gpu_worker.acoustic.moonshine_encoder import Encoder, EncoderShape
 from models.spec import ModelSpec
 
@@ -52,5 +51,5 @@ class MoonshineCtc(nn.Module):
         return out
 
     def use_int8(self) -> None:
-        """Rounds all layers but the first and the last: see `gpu_worker.acoustic.int8`."""
-        round_layers(self, but=self.head, convolutions=True)
+        """Compiles all but the first and the last layer, linear ones in 8 bits."""
+        self.encoder.use_int8()

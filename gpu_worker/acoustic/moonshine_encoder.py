@@ -15,6 +15,9 @@ import torch
 from torch import nn
 from torch.nn.functional import gelu, scaled_dot_product_attention, silu
 
+from gpu_worker.acoustic.compiled_encoder import CompiledLayers, LayerParts
+from gpu_worker.acoustic.int8 import Int8Conv1d
+
 FIRST_KERNEL: Final = 127
 FIRST_STRIDE: Final = 64
 FRAME_SAMPLES: Final = FIRST_STRIDE * 3 * 2
@@ -168,6 +171,22 @@ class Encoder(nn.Module):
         self.rotation = Rotation(shape)
         self.layers = nn.ModuleList(EncoderLayer(shape) for _ in range(shape.encoder_layers))
         self.layer_norm = nn.LayerNorm(width, bias=False)
+        self._heads = shape.heads
+        self._compiled: _Compiled | None = None
+
+    def use_int8(self, *, may_use_amx: bool = True) -> None:
+        """Compiles all from the second convolution on, in 8 bits: see `compiled_encoder`."""
+        self._compiled = _Compiled(
+            Int8Conv1d(self.conv2, "gelu"),
+            Int8Conv1d(self.conv3, "gelu"),
+            CompiledLayers(
+                (_parts(cast(EncoderLayer, layer)) for layer in self.layers),
+                self.layer_norm,
+                heads=self._heads,
+                angles=lambda frames: self.rotation.angles(0, frames),
+                may_use_amx=may_use_amx,
+            ),
+        )
 
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
         """(n,) float32 in -1..1, at least `LEAST_SAMPLES`, at 16 kHz -> (frames, width)."""
@@ -192,8 +211,7 @@ class Encoder(nn.Module):
         frames = (x.shape[2] - 13) // 6 + 1
         starts = torch.arange(frames, device=x.device) * FRAME_SAMPLES + FRAME_MARGIN
         heard = (starts >= first) & (starts + FIRST_STRIDE <= second)
-        mask = torch.where(heard, 0.0, _NEVER)[:, None, None]
-        return self._transformed(x, mask, wanted)
+        return self._transformed(x, heard, wanted)
 
     def _normed(self, x: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
         """The group norm of (batch, width, steps) by the steps that count, (batch, 1, steps)."""
@@ -208,8 +226,12 @@ class Encoder(nn.Module):
         return x * scale + (self.groupnorm.bias[:, None] - mean * scale)
 
     def _transformed(
-        self, x: torch.Tensor, mask: torch.Tensor | None = None, wanted: slice = _ALL
+        self, x: torch.Tensor, heard: torch.Tensor | None = None, wanted: slice = _ALL
     ) -> torch.Tensor:
+        """``heard`` (batch, frames) marks what is attended to."""
+        if self._compiled is not None:
+            return self._compiled(x, heard, wanted)
+        mask = None if heard is None else torch.where(heard, 0.0, _NEVER)[:, None, None]
         x = gelu(self.conv3(gelu(self.conv2(x)))).transpose(1, 2)
         angles = self.rotation.angles(0, x.shape[1])
         *lower, top = self.layers
@@ -217,6 +239,29 @@ class Encoder(nn.Module):
             x = layer(x, self.rotation, angles, mask)
         out: torch.Tensor = self.layer_norm(top(x, self.rotation, angles, mask, wanted))
         return out
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    conv2: Int8Conv1d
+    conv3: Int8Conv1d
+    layers: CompiledLayers
+
+    def __call__(self, x: torch.Tensor, heard: torch.Tensor | None, wanted: slice) -> torch.Tensor:
+        frames = self.conv3(self.conv2(x.transpose(1, 2)))
+        return self.layers(frames, heard=heard, wanted=wanted)
+
+
+def _parts(layer: EncoderLayer) -> LayerParts:
+    own, mlp = layer.self_attn, layer.mlp
+    return LayerParts(
+        norm=layer.input_layernorm,
+        queries_keys_values=(own.q_proj, own.k_proj, own.v_proj),
+        joined=own.o_proj,
+        norm_mlp=layer.post_attention_layernorm,
+        into_hidden=mlp.fc1,
+        out_of_hidden=mlp.fc2,
+    )
 
 
 FRAME_MARGIN: Final = (LEAST_SAMPLES - FRAME_SAMPLES) // 2 + 1

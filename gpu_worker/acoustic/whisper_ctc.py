@@ -20,8 +20,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the field's name for it
 from torch import nn
 
+from gpu_worker.acoustic.compiled_whisper import CompiledEncoder, CompiledHead
 from gpu_worker.acoustic.features import HOP_SAMPLES, MEL_BINS, SILENCE, LogMel
-from gpu_worker.acoustic.int8 import round_layers
 from models.spec import ModelSpec
 
 WIDTH: Final = 384
@@ -46,8 +46,8 @@ class WhisperCtc(nn.Module):
         self.margin_samples = spec.margin_samples
         self.mel_frames = mel_frames
         self.features = LogMel()
-        self.encoder = Encoder(mel_frames // 2)
-        self.head = Head(len(spec.vocabulary))
+        self.encoder: Encoder | CompiledEncoder = Encoder(mel_frames // 2)
+        self.head: Head | CompiledHead = Head(len(spec.vocabulary))
         self.register_buffer("mel_index", torch.arange(mel_frames), persistent=False)
 
     mel_index: torch.Tensor
@@ -60,13 +60,16 @@ class WhisperCtc(nn.Module):
         first: torch.Tensor,  # noqa: ARG002 - nor to reset
     ) -> torch.Tensor:
         """See `AcousticModel.step`."""
-        joined = self.encoder(self.masked_features(pcm, span))
-        logits: torch.Tensor = self.head(joined[:, self.seen_by_chunk])
+        joined = self.encoder(self.masked_features(pcm, span), self.seen_by_chunk)
+        logits: torch.Tensor = self.head(joined)
         return logits.log_softmax(-1)
 
     def use_int8(self) -> None:
-        """Rounds all linear layers but the last to 8 bits: see `gpu_worker.acoustic.int8`."""
-        round_layers(self, but=self.head.out)
+        """Compiles all but features and last layer, in 8 bits: see `compiled_whisper`."""
+        assert isinstance(self.encoder, Encoder)
+        assert isinstance(self.head, Head)
+        self.encoder = CompiledEncoder(self.encoder, ATTENTION_HEADS)
+        self.head = CompiledHead(self.head, PAST_FRAMES)
 
     def masked_features(self, pcm: torch.Tensor, span: torch.Tensor) -> torch.Tensor:
         """(batch, 80, mel_frames), with frames that are not centred in ``span`` set to silence.
@@ -81,7 +84,7 @@ class WhisperCtc(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Features (batch, 80, t) -> (batch, t // 4, 1536)."""
+    """Features (batch, 80, t) -> (batch, ``wanted`` of t // 4, 1536)."""
 
     pos: torch.Tensor
 
@@ -93,13 +96,13 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(EncoderLayer() for _ in range(LAYERS))
         self.ln = nn.LayerNorm(WIDTH)
 
-    def forward(self, mel: torch.Tensor) -> torch.Tensor:
+    def forward(self, mel: torch.Tensor, wanted: slice = slice(None)) -> torch.Tensor:
         hidden = F.gelu(self.c2(F.gelu(self.c1(mel)))).transpose(1, 2) + self.pos
         *lower, top = self.layers
         for layer in lower:
             hidden = layer(hidden)
         joined = torch.cat([hidden, self.ln(top(hidden))], -1)
-        return joined.reshape(joined.shape[0], -1, JOINED_WIDTH)
+        return joined.reshape(joined.shape[0], -1, JOINED_WIDTH)[:, wanted]
 
 
 class EncoderLayer(nn.Module):

@@ -1,10 +1,22 @@
-"""The compiled half of the beam search; its sources, with what each thing is, are in native/."""
+"""The compiled half of the search and of CTC's sums: native/ says what each thing is."""
 
 from collections.abc import Callable, Sequence
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
+
+def ctc_forward(
+    rows: NDArray[np.float64],
+    tokens: NDArray[np.int64],
+    skip: NDArray[np.float64],
+    scores: NDArray[np.float64],
+) -> None:
+    """Carries the states' `scores` (states + 2,) over all `rows` (frames, tokens), in place.
+
+    `tokens` and `skip` are (states,); see `ctc_states`, whose sum over all walks this is.
+    Raises ValueError where shapes do not belong together, TypeError for other types of numbers.
+    """
 
 @final
 class Lexicon:

@@ -2,9 +2,9 @@
 
 Graves et al. (2006, "Connectionist temporal classification", section 4.1): a text's tokens with a
 blank before, between and after them; from frame to frame a walk stays in its state, moves to the
-next, or skips a blank between two different tokens. All states of all texts are one vector, and a
-frame is a few NumPy operations on it. Memory is 8 bytes per state, and for the best walk one byte
-per state and frame.
+next, or skips a blank between two different tokens. All states of all texts are one vector, and the
+sums over all walks are compiled (native/ctc_forward.h). Memory is 8 bytes per state, and for the
+best walk one byte per state and frame.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gpu_worker.decoding import _native
+
 _NEVER: Final = -1e30
 """The log-probability of what cannot happen: finite, so that differences of it are numbers."""
 _POSSIBLE: Final = -1e29
-_SUBNORMAL: Final = -700.0
-"""exp() of less is a subnormal number or 0: slow to work with and without weight in a sum."""
 
 
 class TokenSpan(NamedTuple):
@@ -49,24 +49,18 @@ def prefix_log_likelihoods(
     One forward pass gives them all: the sum over the walks to a state is that of the text so far.
     """
     states = _States.of([text], blank, never=rows.shape[1])
-    blanks = int(states.begins[0]) + 2 * np.asarray(lengths, np.intp)
+    blanks = int(states.begins[0]) + 2 * np.asarray(lengths, np.int64)
     return _ended_in(_summed(rows, states), blanks)
 
 
 def _summed(rows: NDArray[Any], states: _States) -> NDArray[np.float64]:
     """The sum over the walks to each state after the last frame, behind two unreachable ones."""
     scores = states.first_scores()
-    for row in _with_never(rows):
-        stay, move, skip = scores[2:], scores[1:-1], scores[:-2] + states.skip
-        highest = np.maximum(np.maximum(stay, move), skip)
-        total = np.exp(np.maximum(stay - highest, _SUBNORMAL))
-        total += np.exp(np.maximum(move - highest, _SUBNORMAL))
-        total += np.exp(np.maximum(skip - highest, _SUBNORMAL))
-        scores[2:] = highest + np.log(total) + row[states.tokens]
+    _native.ctc_forward(_with_never(rows), states.tokens, states.skip, scores)
     return scores
 
 
-def _ended_in(scores: NDArray[np.float64], blanks: NDArray[np.intp]) -> NDArray[np.float64]:
+def _ended_in(scores: NDArray[np.float64], blanks: NDArray[np.int64]) -> NDArray[np.float64]:
     """What ends in each of the blanks or the token before it."""
     found = np.logaddexp(scores[2 + blanks], scores[2 + blanks - 1])
     return np.where(found > _POSSIBLE, found, -np.inf)
@@ -114,10 +108,10 @@ class _States:
     one text into the next.
     """
 
-    tokens: NDArray[np.intp]  # of each state
+    tokens: NDArray[np.int64]  # of each state
     skip: NDArray[np.float64]  # of each state: 0 where a skip of a blank leads to it, else _NEVER
-    begins: NDArray[np.intp]  # of each text
-    ends: NDArray[np.intp]  # of each text, exclusive
+    begins: NDArray[np.int64]  # of each text
+    ends: NDArray[np.int64]  # of each text, exclusive
 
     @classmethod
     def of(cls, texts: Sequence[tuple[int, ...]], blank: int, never: int) -> _States:
@@ -130,14 +124,14 @@ class _States:
             for token in text:
                 tokens += [token, blank]
             ends.append(len(tokens))
-        column = np.array(tokens, np.intp)
+        column = np.array(tokens, np.int64)
         two_before = np.concatenate([np.full(2, never), column[:-2]])
         skips = (column != blank) & (column != two_before)
         return cls(
             column,
             np.where(skips, 0.0, _NEVER),
-            np.array(begins, np.intp),
-            np.array(ends, np.intp),
+            np.array(begins, np.int64),
+            np.array(ends, np.int64),
         )
 
     def first_scores(self) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 """Moonshine's decoder without PyTorch, on a CPU that computes linear layers in 8 bits.
 
-A token is some sixty small products; what PyTorch adds to each is as long again. The encoder, whose
-products are large, stays in PyTorch. See native/token_decoder.h.
+A token is some sixty small products; what PyTorch adds to each is as long again. See
+native/token_decoder.h.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import nn
 
+from gpu_worker.acoustic.int8 import array_of, weights_of
 from gpu_worker.acoustic.moonshine_encoder import Attention
 from gpu_worker.second_pass import _native
 from gpu_worker.second_pass.moonshine_network import Decoder, DecoderLayer, MoonshineShape
@@ -39,9 +39,9 @@ class CompiledDecoder:
         self._attentions = [layer.encoder_attn for layer in layers]
         self._decoder = _native.TokenDecoder(
             layers=[_layer(layer) for layer in layers],
-            embedding=_array(decoder.embed_tokens.weight),
-            norm=_array(decoder.norm.weight),
-            output=_linear(decoder.output),
+            embedding=array_of(decoder.embed_tokens.weight),
+            norm=array_of(decoder.norm.weight),
+            output=weights_of(decoder.output),
             heads=shape.heads,
             rotated=shape.rotated,
             rotation_base=shape.rotation_base,
@@ -70,29 +70,19 @@ def _lines(attention: Attention, projected: torch.Tensor) -> torch.Tensor:
 
 def _layer(layer: DecoderLayer) -> dict[str, Any]:
     own, other, mlp = layer.self_attn, layer.encoder_attn, layer.mlp
-    together = [_linear(one) for one in (own.q_proj, own.k_proj, own.v_proj)]
+    together = [weights_of(one) for one in (own.q_proj, own.k_proj, own.v_proj)]
     weights, biases = zip(*together, strict=True)
     hidden = mlp.fc2.in_features
-    weight, bias = _linear(mlp.fc1)
+    weight, bias = weights_of(mlp.fc1)
     assert len(weight) == 2 * hidden, "numbers first, then their gates"
     return {
-        "norm_self": _array(layer.input_layernorm.weight),
-        "norm_cross": _array(layer.post_attention_layernorm.weight),
-        "norm_mlp": _array(layer.final_layernorm.weight),
+        "norm_self": array_of(layer.input_layernorm.weight),
+        "norm_cross": array_of(layer.post_attention_layernorm.weight),
+        "norm_mlp": array_of(layer.final_layernorm.weight),
         "query_key_value": (np.concatenate(weights), np.concatenate(biases)),
-        "self_out": _linear(own.o_proj),
-        "cross_query": _linear(other.q_proj),
-        "cross_out": _linear(other.o_proj),
+        "self_out": weights_of(own.o_proj),
+        "cross_query": weights_of(other.q_proj),
+        "cross_out": weights_of(other.o_proj),
         "gated_in": (weight, bias),
-        "out": _linear(mlp.fc2),
+        "out": weights_of(mlp.fc2),
     }
-
-
-def _linear(linear: nn.Linear) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    weight = linear.weight
-    bias = linear.bias if linear.bias is not None else weight.new_zeros(len(weight))
-    return _array(weight), _array(bias)
-
-
-def _array(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
-    return np.ascontiguousarray(tensor.detach().numpy(), np.float32)

@@ -77,7 +77,8 @@ class Moonshine:
         self._decoder: TokenDecoder[Any] = network.decoder
         if self._device.type == "cpu" and int8.is_supported():
             self._decoder = CompiledDecoder(network.decoder, self._shape)
-            int8.round_layers(network)
+            network.encoder.use_int8()
+            int8.round_layers(network.decoder)
         self.hear([np.zeros(SAMPLE_RATE_HZ, np.int16)])
 
     def hear(

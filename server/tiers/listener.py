@@ -27,6 +27,7 @@ from server.api_keys import ApiKeys
 from server.connection import Connection
 from server.doorway import Doorway
 from server.frontend_settings import EVERYBODY
+from server.lobby import Lobby
 from server.operator_pages import OperatorPages
 from server.site import Site
 from server.tiers.channel import Channel, ChannelError
@@ -65,6 +66,7 @@ class Listener:
         self.admission = Admission(
             child.plane, self._pool, FrontendFigures(child.plane, child.index)
         )
+        self._lobby = Lobby()
         self._pages = Site(OperatorPages(child.plane).all())
         self._bell = child.bells.frontends[child.index]
         self._guests: set[Guest] = set()
@@ -75,6 +77,7 @@ class Listener:
         self._loop.add_reader(self._bell.fd, self._on_bell)
         self._loop.add_reader(child.lifeline_fd, self._on_orphaned, child.lifeline_fd)
         self._loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
+        self._loop.add_signal_handler(signal.SIGUSR1, self._stopping.set)  # it has a successor
 
     async def serve(
         self,
@@ -145,7 +148,7 @@ class Listener:
 
     def _page(self) -> Connection:
         nobody = Doorway(Nobody(), self._geometry.sample_rate_hz, ApiKeys())
-        return Connection(nobody, self._pages, self._loop, lambda _: None)
+        return Connection(nobody, self._pages, self._loop, lambda _: None, self._lobby)
 
     async def _drain(self) -> None:
         for guest in list(self._guests):

@@ -7,10 +7,23 @@ import json
 import signal
 
 import pytest
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
 
-from bench.chaos.__main__ import Comparison, rounds_of
+from bench.chaos.__main__ import SCENARIOS, parsed
+from bench.chaos.comparison import Comparison, beside, latencies, quantiles
 from bench.chaos.killing import Killer
-from bench.chaos.rounds import DONE, MESSAGE_BYTES, ChaosError, Heard, Round, canonical, play
+from bench.chaos.requests import header_of, opening_request, status_of
+from bench.chaos.rounds import (
+    DONE,
+    MESSAGE_BYTES,
+    ChaosError,
+    Heard,
+    Round,
+    canonical,
+    play,
+    rounds_of,
+)
 from tests.conformance.conftest import echo_flags
 from tests.conformance.server_process import ServerProcess
 from tests.conformance.spelling import ENDPOINT_S, numbered_words, silence, spell
@@ -60,6 +73,78 @@ def test_how_much_later_finals_came() -> None:
     assert (found.rounds, found.finals, found.words) == (1, 2, 3)
     assert found.differences == []
     assert found.later_ms == [500, 0]
+
+
+def test_a_final_that_did_not_come_in_time_is_one_difference() -> None:
+    found, said = Comparison(), Round("round 1", ())
+    expected = Heard([final("a b")], [1.0])
+    assert found.merge([said], [expected], [ChaosError("round 1: no end")]) == ["round 1: no end"]
+    assert found.merge([said], [expected], [expected]) == []
+    assert found.rounds == 2
+    with pytest.raises(ValueError, match="ours"):
+        found.merge([said], [expected], [ValueError("ours")])
+
+
+def timed(*words: tuple[str, int]) -> str:
+    """A final with the end of each word in ms."""
+    return canonical({"words": [{"text": text, "end": end} for text, end in words]})
+
+
+def test_what_is_waited_for_is_the_final_of_the_audio_before_done() -> None:
+    """An endpoint's final before it, an empty answer right behind one, the next utterance."""
+    finals = [
+        timed(("a", 900)),
+        timed(("b", 1900)),
+        timed(),
+        timed(("c", 2800)),
+        timed(("d", 4000)),
+    ]
+    asked = [(2.0, 2.0), (3.0, 3.0), (4.0, 4.5)]
+    heard = Heard(finals, [1.6, 2.25, 2.5, 3.7, 4.75], asked)
+    assert heard.done_to_final_s == [0.5, pytest.approx(0.7), 0.25]
+
+
+def test_nothing_was_waited_for_where_an_endpoint_came_first() -> None:
+    assert Heard([timed(("a", 900))], [1.6], [(2.0, 2.0)]).done_to_final_s == []
+
+
+def test_latencies_stand_beside_undisturbed_ones() -> None:
+    quiet = latencies([Heard([timed()], [1.1], [(1.0, 1.0)], [0.2])])
+    loud = latencies([Heard([timed()], [1.2], [(1.0, 1.0)]), ChaosError("cut off")])
+    (line,) = beside("attacked", loud, quiet)
+    assert line.split() == ["attacked", "done", "to", "final", "1", *["200", "ms"] * 3, "2.00"]
+
+
+def test_quantiles_of_nothing_are_none() -> None:
+    assert quantiles([]) == {"count": 0}
+
+
+def test_a_round_may_be_of_any_length_and_cut_off() -> None:
+    (said,) = rounds_of([bytes(32_000)] * 3, 1, seconds=7)
+    assert 7 <= said.seconds < 14
+    assert said.until(0.5).messages == said.messages[: round(len(said.messages) / 2)]
+
+
+def test_a_request_is_one_that_a_server_reads() -> None:
+    protocol = ServerProtocol()
+    protocol.receive_data(opening_request("X-More: 1", key="a-key"))
+    (request,) = protocol.events_received()
+    assert isinstance(request, Request)
+    assert request.headers["Authorization"] == "Bearer a-key"
+    response = protocol.accept(request)
+    assert response.status_code == 101
+    assert status_of(response.serialize()) == 101
+    assert header_of(response.serialize(), "upgrade") == "websocket"
+    assert header_of(response.serialize(), "Retry-After") is None
+    assert status_of(b"no answer") == status_of(b"") == 0
+
+
+def test_the_command_line() -> None:
+    options = parsed(["--kills", "12", "--", "--beam-size", "20"])
+    assert (options.scenario, options.kills) == ("all", 12)
+    assert options.server_flags == ["--beam-size", "20"]
+    for name in SCENARIOS:
+        assert parsed([name, "--streams", "3"]).scenario == name
 
 
 @pytest.mark.server

@@ -85,6 +85,15 @@ def test_bytes_that_trickle_in_do_not_buy_time(strict_server: ServerProcess) -> 
     assert answer.startswith(b"HTTP/1.1 408 ")
 
 
+def test_a_request_has_so_many_bytes_and_no_more(strict_server: ServerProcess) -> None:
+    with socket.create_connection((HOST, strict_server.port), timeout=PATIENCE_S) as line:
+        line.sendall(b"GET / HTTP/1.1\r\n" + b"X-Large: " + b"z" * 8000 + b"\r\n")
+        line.sendall((b"X-Large: " + b"z" * 7000 + b"\r\n") * 2)
+        answer = line.recv(65_536)
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert b"16384 bytes" in answer
+
+
 def test_an_idle_client_gets_its_final_is_told_and_closed(strict_server: ServerProcess) -> None:
     until_quiet(strict_server)
     with Client(strict_server.url) as client:

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from gpu_worker.decoding import FrameHypothesis, FrameWord
+from gpu_worker.languages import Language, Languages, LanguageSettings
 from gpu_worker.partials import INTERMED_PARTIAL_MS, PARTIAL_MS, PartialSchedule
 from gpu_worker.slot_decoder import SlotDecoder
 from shm import layout
@@ -413,3 +414,76 @@ def test_speech_anywhere_in_the_utterance_is_enough(eager_slot: Slot) -> None:
     eager_slot.emit("ab")
     eager_slot.emit("__", first=2, end=ENDPOINT)
     assert [word.text for word in eager_slot.results()[-1].hypothesis.words] == ["ab"]
+
+
+# -- the language model changes
+
+
+class NumberedSearch(SpellingSearch):
+    """Its words tell with which language model they were found."""
+
+    number = 1
+
+    def partial(self) -> FrameHypothesis:
+        found = super().partial()
+        words = tuple(replace(word, text=f"{word.text}{self.number}") for word in found.words)
+        return replace(found, words=words)
+
+
+class OtherSearch(NumberedSearch):
+    number = 2
+
+
+FIRST = Language(1, NumberedSearch, None)
+SECOND = Language(2, OtherSearch, None)
+
+
+def decode_with(slot: Slot, languages: Languages) -> None:
+    """A decoder, or the successor of one, that knows these."""
+    words = DecoderSlot(slot.plane, slot._bells, 0)
+    search = languages.newest.make_search()
+    schedule = PartialSchedule(TINY, PARTIAL_MS)
+    slot.decoder = SlotDecoder(TINY, words, search, schedule, languages=languages)
+
+
+def both() -> Languages:
+    """The second is the newest, and the first is known."""
+    known = [LanguageSettings(number, "lm.bin", 9, None) for number in (1, 2)]
+    return Languages(SECOND, known, lambda _: FIRST)
+
+
+def test_a_successor_decodes_a_segment_with_the_model_that_it_was_begun_with(slot: Slot) -> None:
+    """However often it is begun again; the next segment has the newest one."""
+    decode_with(slot, Languages(FIRST))
+    slot.emit("ab ")
+    assert slot.results() == []
+    for _ in range(2):
+        decode_with(slot, both())
+        assert slot.results() == []
+    slot.emit("ab ", first=0)  # a worker's second attempt
+    slot.emit("cd", first=3, end=ENDPOINT)
+    assert texts(slot.results()) == ["ab1 cd1."]
+    assert slot.decoder._language is SECOND, "the older one is let go at once"
+    slot.emit("ab", segment=1, start=5 * FRAME, end=ENDPOINT)
+    assert texts(slot.results()) == ["ab2."]
+
+
+def test_a_segment_that_nobody_has_begun_has_the_newest_model(slot: Slot) -> None:
+    """Its records were there before, but no frame of them had been searched."""
+    slot.emit("ab ")
+    decode_with(slot, both())
+    slot.emit("cd", first=3, end=ENDPOINT)
+    assert texts(slot.results()) == ["ab2 cd2."]
+
+
+def test_a_client_that_goes_lets_go_of_its_model(slot: Slot) -> None:
+    decode_with(slot, Languages(FIRST))
+    slot.emit("ab ")
+    slot.results()
+    decode_with(slot, both())
+    assert slot.decoder._language is FIRST
+    slot.reconnect()
+    slot.emit("cd", end=ENDPOINT)
+    assert texts(slot.results()) == ["cd2."]
+    decode_with(slot, both())
+    assert slot.decoder._language is SECOND

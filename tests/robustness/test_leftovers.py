@@ -8,7 +8,9 @@ import time
 import pytest
 
 from bench.footprint import Holdings, grown, holdings
-from bench.soak import LEAVING, connect_rounds, spelled_phrases
+from bench.soak.leaving import LEAVING
+from bench.soak.runs import connect_rounds
+from bench.soak.speaking import spelled_phrases
 from tests.conformance.server_process import ServerProcess
 from tests.conformance.waiting import wait_until
 from tests.robustness.mischief import MISCHIEF

@@ -11,7 +11,8 @@ import asyncio
 import pytest
 
 from bench.footprint import grown
-from bench.soak import connect_rounds, long_stream, spelled_phrases
+from bench.soak.runs import connect_rounds, long_stream
+from bench.soak.speaking import spelled_phrases
 from tests.conformance.server_process import ServerProcess
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 from websockets.client import ClientProtocol
@@ -15,6 +15,7 @@ from server.api_keys import ApiKeys
 from server.connection import Connection
 from server.doorway import Doorway
 from server.frontend_settings import EVERYBODY, ClientSettings
+from server.lobby import Lobby
 from server.site import Site, console_pages
 from tests.server.fakes import RING_SAMPLES, FakeLoop, FakePool, FakeSlot, FakeTransport
 
@@ -45,6 +46,8 @@ class Peer:
         loop: FakeLoop | None = None,
         address: str = "192.0.2.1",
         headers: dict[str, str] | None = None,
+        lobby: Lobby | None = None,
+        processor_s: Callable[[], float] | None = None,
     ) -> None:
         self.headers = headers or {}
         self.loop = loop or FakeLoop()
@@ -61,6 +64,8 @@ class Peer:
             SITE,
             cast(Any, self.loop),
             self._on_closed,
+            Lobby() if lobby is None else lobby,
+            processor_s=processor_s or (lambda: 0.0),
         )
         self.connection.connection_made(self.transport)
         self._delivered = 0

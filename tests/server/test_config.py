@@ -56,6 +56,7 @@ VALUES: list[tuple[str, str, str, Any]] = [
     ("--port", "65535", "port", 65_535),
     ("--frontends", "2", "frontends", 2),
     ("--log-level", "debug", "log_level", "DEBUG"),
+    ("--takeover", "1", "takeover", True),
     ("--log-format", "JSON", "log_format", "json"),
     ("--operator-address", "127.0.0.1:9100", "operator_address", ("127.0.0.1", 9100)),
     ("--operator-address", ":65535", "operator_address", ("0.0.0.0", 65_535)),

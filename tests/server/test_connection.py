@@ -17,12 +17,14 @@ from websockets.frames import Frame, Opcode
 from server.connection import (
     CLOSE_TIMEOUT_S,
     MAX_FRAME_BYTES,
+    MAX_REQUEST_BYTES,
     MAX_UNSENT_BYTES,
     PING_INTERVAL_S,
     PING_TIMEOUT_S,
     SESSION_HEADER,
 )
 from server.frontend_settings import EVERYBODY, ClientSettings
+from server.lobby import Lobby
 from server.patience import UNREAD_BYTES
 from tests.server.fakes import MARK, FakeLoop, FakePool
 from tests.server.peers import TARGET, Peer, cut, doorway_of
@@ -145,7 +147,7 @@ def test_what_is_no_websocket_is_refused_in_the_same_form(
         assert peer.refusal.headers[header[0]] == header[1]
 
 
-def test_what_follows_a_refused_request_is_not_looked_at_line_by_line(
+def test_what_follows_a_refused_request_is_not_looked_at(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A quarter of a million of them in one read would hold up every other client."""
@@ -154,7 +156,7 @@ def test_what_follows_a_refused_request_is_not_looked_at_line_by_line(
     pieces: list[bytes] = []
     monkeypatch.setattr(peer.connection._ws, "receive_data", pieces.append)
     peer.send(b"\n" * 250_000)
-    assert pieces == [b"\n" * 250_000]
+    assert pieces == []
 
 
 def check_refusal(peer: Peer, status: int, held_by_others: int = 0) -> dict[str, Any]:
@@ -252,7 +254,119 @@ def test_a_client_that_goes_during_the_handshake() -> None:
     check_over(peer)
 
 
+@pytest.mark.parametrize("step", [1, 4000, 100_000])
+def test_a_request_of_any_size_is_not_taken_in(step: int) -> None:
+    peer = Peer()
+    head = b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"z" * 1000) for n in range(40))
+    for piece in cut(head, step):
+        if not peer.transport.ended:
+            peer.connection.data_received(piece)
+    answer = bytes(peer.transport.sent)
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert f"{MAX_REQUEST_BYTES} bytes" in json.loads(answer.partition(b"\r\n\r\n")[2])["info"]
+    assert peer.pool.refused == ["handshake"]
+    peer.connection.data_received(b"\r\n")
+    assert bytes(peer.transport.sent) == answer
+    peer.loop.advance(HANDSHAKE_TIMEOUT_S)
+    assert peer.transport.aborted
+    peer.lose(None)
+    check_over(peer)
+
+
+def test_what_comes_behind_a_request_is_not_part_of_its_size() -> None:
+    peer = Peer()
+    peer.send(peer.request() + frame(Opcode.BINARY, pcm(*range(1000))) * (MAX_REQUEST_BYTES // 500))
+    assert peer.statuses() == ["ready"]
+
+
+def test_there_are_so_many_connections_without_a_stream_and_no_more() -> None:
+    lobby = Lobby(most=2)
+    inside = Peer(lobby=lobby).open()
+    waiting = [Peer(lobby=lobby) for _ in range(2)]
+    assert not any(peer.transport.closed for peer in waiting)
+    new = Peer(lobby=lobby)
+    assert [peer.transport.aborted for peer in (*waiting, new)] == [True, False, False]
+    assert waiting[0].pool.refused == ["handshake"]
+    waiting[0].lose(None)
+    new.open()
+    assert not inside.transport.closed
+    inside.connection.go_away()
+    finish(inside)
+    Peer(lobby=lobby)
+    assert waiting[1].transport.aborted, "it has been without one for longer than one that ended"
+
+
+def test_one_that_was_told_off_makes_room_and_is_counted_once() -> None:
+    lobby, pool = Lobby(most=1), FakePool()
+    refused = Peer("/nowhere", lobby=lobby, pool=pool)
+    refused.connection.data_received(refused.request())
+    Peer(lobby=lobby, pool=pool)
+    assert refused.transport.aborted
+    assert pool.refused == ["path"]
+
+
 # -- frames
+
+
+class Processor:
+    """The processor's clock: everything costs the same, whatever it is."""
+
+    def __init__(self, cost_s: float) -> None:
+        self._cost_s = cost_s / 2  # it is looked at before and after
+        self._now_s = 0.0
+
+    def __call__(self) -> float:
+        self._now_s += self._cost_s
+        return self._now_s
+
+
+def test_a_flood_is_heard_bit_by_bit_and_all_of_it() -> None:
+    """Between two bits the loop is free for others, and nothing more is read."""
+    peer = Peer(processor_s=Processor(0.01)).open()
+    peer.loop.advance(10)
+    peer.connection.data_received(frame(Opcode.TEXT, b"?") * 1000 + frame(Opcode.TEXT, b"done"))
+    assert not peer.transport.reading
+    assert 0 < len(peer.transport.sent) < 100 * 150
+    peer.deliver()
+    before = len(peer.statuses())
+    assert before < 1000
+    peer.connection.data_received(frame(Opcode.TEXT, b"done"))  # it was on its way
+    peer.loop.advance(PING_TIMEOUT_S / 2)
+    peer.deliver()
+    assert before + len(peer.statuses()) == 1000
+    assert peer.transport.reading
+    finish(peer)
+    finish(peer)
+    assert len(peer.statuses()) == 2
+
+
+def test_what_was_not_heard_when_the_client_ends_is_heard_before_the_end() -> None:
+    peer = Peer(processor_s=Processor(0.01)).open()
+    peer.connection.data_received(frame(Opcode.BINARY, pcm(7)) * 500)
+    assert len(peer.slot.audio) < 500
+    peer.half_close()
+    assert peer.slot.audio == [7] * 500
+    finish(peer)
+    check_over(peer)
+
+
+def test_a_connection_that_is_lost_while_it_rests_is_over() -> None:
+    peer = Peer(processor_s=Processor(0.01)).open()
+    peer.connection.data_received(frame(Opcode.TEXT, b"?") * 500)
+    peer.deliver()
+    peer.lose(None)
+    check_over(peer)
+
+
+def test_a_client_that_is_told_goodbye_while_it_rests_may_still_say_it_too() -> None:
+    peer = Peer(processor_s=Processor(0.01)).open()
+    peer.client.send_close(1000)
+    peer.connection.data_received(frame(Opcode.TEXT, b"?") * 500 + peer.written())
+    peer.connection.go_away()
+    finish(peer)
+    peer.loop.advance(1000)
+    peer.deliver()
+    check_over(peer)
 
 
 def test_audio_arrives_and_results_return() -> None:

@@ -158,6 +158,25 @@ def test_the_operators_port_is_judged_as_well() -> None:
 
 
 @pytest.mark.usefixtures("no_framework")
+def test_certificate_and_key(tls_pair: tuple[Path, Path]) -> None:
+    def found(cert: Path, key: Path) -> Finding:
+        serve = ServeConfig(HOST, free_port(), 1, "WARNING", cert, key)
+        return {f.what: f for f in examine(serve, echo_config(), ECHO_SPEC)}["TLS"]
+
+    cert, key = tls_pair
+    assert found(cert, key).ok
+    swapped = found(key, cert)
+    assert not swapped.ok
+    assert "must be PEM" in swapped.detail
+
+
+def test_a_key_file_that_cannot_be_used_is_a_wrong_setting(tmp_path: Path) -> None:
+    outcome = examined("--api-key-file", str(tmp_path / "none"))
+    assert outcome.status == 2
+    assert "none" in outcome.errors[0]
+
+
+@pytest.mark.usefixtures("no_framework")
 def test_too_little_shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: object) -> Plane:
         raise PlaneError("cannot map 9 MiB; use fewer slots")

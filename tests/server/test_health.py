@@ -36,6 +36,12 @@ def test_one_that_does_not_is_named(view: ProcessView, reason: str) -> None:
     assert (found.ready, found.not_ready) == (False, (reason,))
 
 
+def test_a_frontend_that_is_starting_is_not_waited_for() -> None:
+    """Whoever answers is one that serves."""
+    frontend = ProcessView("frontend", 1, ProcessState.STARTING, 1, RECENT_MS + 1000, "cpu")
+    assert health([process(), frontend], FREE, shutting_down=False).ready
+
+
 def test_frontends_alone_are_no_engine() -> None:
     frontend = ProcessView("frontend", 0, READY, 1, 0.0, "cpu")
     assert health([frontend], FREE, shutting_down=False).not_ready == (

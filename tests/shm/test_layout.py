@@ -180,6 +180,7 @@ WRITER_OF = {
     "SLOT_ASKED_FOR": {"decoder_slot.py"},
     "SLOT_OUTBOX_EPOCH": {"decoder_slot.py"},
     "SLOT_DECODER_GAVE_UP": {"decoder_slot.py"},
+    "SLOT_LANGUAGE": {"decoder_slot.py"},
     "SLOT_ANSWERED": {"second_pass_slot.py"},
 }
 

@@ -10,13 +10,13 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <new>
 #include <stdexcept>
 #include <vector>
 
+#include "wide.h"
+
 #if defined(__x86_64__)
 #include <cpuid.h>
-#include <immintrin.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #define VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni")))
@@ -25,7 +25,6 @@
 
 namespace acoustic {
 
-inline constexpr std::size_t kLanes = 16;  // 32-bit sums in a register
 inline constexpr std::size_t kDepth = 4;   // products that one instruction adds to each
 inline constexpr std::size_t kPanels = 3;  // registers of outputs that are computed together
 inline constexpr std::size_t kRows = 8;    // rows that are: 24 sums of 32 registers
@@ -63,22 +62,6 @@ inline bool amx_is_supported() {
 #endif
 }
 
-// Memory that begins with a cache line: a tile's rows are lines.
-template <typename T>
-struct LineAllocator {
-  using value_type = T;
-  static constexpr std::align_val_t kLine{64};
-
-  LineAllocator() = default;
-  template <typename U>
-  explicit LineAllocator(const LineAllocator<U>&) {}
-
-  T* allocate(std::size_t n) { return static_cast<T*>(::operator new(n * sizeof(T), kLine)); }
-  void deallocate(T* memory, std::size_t) { ::operator delete(memory, kLine); }
-  bool operator==(const LineAllocator&) const { return true; }
-  bool operator!=(const LineAllocator&) const { return false; }
-};
-
 class Int8Linear {
  public:
   // `weight` is (outputs, inputs), row by row; `bias` is (outputs,). Without `may_use_amx` it is
@@ -107,25 +90,26 @@ class Int8Linear {
   std::size_t outputs() const { return outputs_; }
   std::size_t inputs() const { return inputs_; }
 
+  // Where outputs go: to rows that are `stride` apart, or on top of what is there.
+  struct Target {
+    float* rows;
+    std::size_t stride;
+    bool adds = false;
+  };
+
   // (rows, inputs) -> (rows, outputs). May be called by several threads at once.
   void run(const float* in, std::size_t rows, float* out) const {
+    run(rows, [=](std::size_t row) { return in + row * inputs_; }, {out, outputs_});
+  }
+
+  // `row_of(i)` says where row i lies: it is asked in order, and each row is read before the next.
+  template <typename RowOf>
+  void run(std::size_t rows, const RowOf& row_of, const Target& out) const {
     const bool in_tiles = uses_amx_ && rows > kFewRows;
-    thread_local Rounded rounded;
+    Rounded& rounded = this_threads_rounded();
     rounded.hold(rows, stride_ / kLanes, in_tiles ? kTileRows : 1);
-    for (std::size_t row = 0; row < rows; ++row) round(in + row * inputs_, row, rounded);
-    if (in_tiles) return multiply_tiles(rounded, out);
-    for (std::size_t panel = 0; panel < panels_; panel += kPanels) {
-      switch (std::min(kPanels, panels_ - panel)) {
-        case 1:
-          multiply<1>(rounded, panel, out);
-          break;
-        case 2:
-          multiply<2>(rounded, panel, out);
-          break;
-        default:
-          multiply<3>(rounded, panel, out);
-      }
-    }
+    for (std::size_t row = 0; row < rows; ++row) round(row_of(row), row, rounded);
+    multiply(rounded, in_tiles, out);
   }
 
  private:
@@ -150,6 +134,27 @@ class Int8Linear {
     std::vector<std::int32_t> excess;  // what `kZero` adds to the sums of a row
   };
 
+  static Rounded& this_threads_rounded() {
+    thread_local Rounded rounded;
+    return rounded;
+  }
+
+  void multiply(const Rounded& rounded, bool in_tiles, const Target& out) const {
+    if (in_tiles) return multiply_tiles(rounded, out);
+    for (std::size_t panel = 0; panel < panels_; panel += kPanels) {
+      switch (std::min(kPanels, panels_ - panel)) {
+        case 1:
+          multiply<1>(rounded, panel, out);
+          break;
+        case 2:
+          multiply<2>(rounded, panel, out);
+          break;
+        default:
+          multiply<3>(rounded, panel, out);
+      }
+    }
+  }
+
   // What to multiply values with that are at most `highest`; nothing is left of the tiniest.
   static float inverse_of(float highest) { return highest > 1e-30F ? 127 / highest : 0.0F; }
 
@@ -169,28 +174,47 @@ class Int8Linear {
 
 #if defined(__x86_64__)
   VNNI void round(const float* in, std::size_t row, Rounded& rounded) const {
-    __m512 highest = _mm512_setzero_ps();
-    for (std::size_t i = 0; i < inputs_; i += kLanes) {
-      highest = _mm512_max_ps(highest, _mm512_abs_ps(load(in + i, inputs_ - i)));
+    constexpr std::size_t kFour = 4 * kLanes;
+    const std::size_t in_fours = inputs_ / kFour * kFour;
+    __m512 highest[4] = {};
+    for (std::size_t i = 0; i < in_fours; i += kFour) {
+#pragma GCC unroll 4
+      for (std::size_t k = 0; k < 4; ++k) {
+        highest[k] = _mm512_max_ps(highest[k], _mm512_abs_ps(_mm512_loadu_ps(in + i + k * kLanes)));
+      }
     }
-    const float most = _mm512_reduce_max_ps(highest);
+    for (std::size_t i = in_fours; i < inputs_; i += kLanes) {
+      highest[0] = _mm512_max_ps(highest[0], _mm512_abs_ps(load(in + i, inputs_ - i)));
+    }
+    const float most = _mm512_reduce_max_ps(_mm512_max_ps(_mm512_max_ps(highest[0], highest[1]),
+                                                          _mm512_max_ps(highest[2], highest[3])));
     const __m512 inverse = _mm512_set1_ps(inverse_of(most));
+    const __m512i ones = _mm512_set1_epi8(1);
+    // 16-byte quarters of four registers that were packed together, to their places.
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     std::int8_t* values = rounded.values.data() + row * rounded.width;
     __m512i sum = _mm512_setzero_si512();
-    for (std::size_t i = 0; i < inputs_; i += kLanes) {
+    for (std::size_t i = 0; i < in_fours; i += kFour) {
+      __m512i whole[4];
+#pragma GCC unroll 4
+      for (std::size_t k = 0; k < 4; ++k) {
+        whole[k] = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(in + i + k * kLanes), inverse));
+      }
+      const __m512i bytes = _mm512_permutexvar_epi32(
+          order, _mm512_packs_epi16(_mm512_packs_epi32(whole[0], whole[1]),
+                                    _mm512_packs_epi32(whole[2], whole[3])));
+      sum = add_products(sum, ones, bytes);
+      _mm512_storeu_si512(values + i, bytes);
+    }
+    for (std::size_t i = in_fours; i < inputs_; i += kLanes) {
       const __m512i whole = _mm512_cvtps_epi32(_mm512_mul_ps(load(in + i, inputs_ - i), inverse));
       sum = _mm512_add_epi32(sum, whole);
       _mm_storeu_si128(reinterpret_cast<__m128i*>(values + i), _mm512_cvtsepi32_epi8(whole));
     }
-    const std::size_t written = (inputs_ + kLanes - 1) / kLanes * kLanes;
+    const std::size_t written = whole_lanes(inputs_);
     std::memset(values + written, 0, rounded.width - written);
     rounded.scales[row] = most / 127;
     rounded.excess[row] = kZero * _mm512_reduce_add_epi32(sum);
-  }
-
-  // The first `left` of 16, at most all.
-  static std::uint16_t first(std::size_t left) {
-    return left >= kLanes ? 0xFFFF : static_cast<std::uint16_t>((1U << left) - 1);
   }
 
   VNNI static __m512 load(const float* from, std::size_t left) {
@@ -199,7 +223,7 @@ class Int8Linear {
 
   // All rows times `Panels` panels of outputs, whose weights stay in the first cache.
   template <int Panels>
-  void multiply(const Rounded& rounded, std::size_t panel, float* out) const {
+  void multiply(const Rounded& rounded, std::size_t panel, const Target& out) const {
     std::size_t row = 0;
     for (; row + kRows <= rounded.rows; row += kRows) tile<Panels, kRows>(rounded, row, panel, out);
     rest<Panels, kRows - 1>(rounded, row, panel, out);
@@ -207,7 +231,7 @@ class Int8Linear {
 
   // The last rows, at most `Rows`, together too: a beam search has no more than these.
   template <int Panels, int Rows>
-  void rest(const Rounded& rounded, std::size_t row, std::size_t panel, float* out) const {
+  void rest(const Rounded& rounded, std::size_t row, std::size_t panel, const Target& out) const {
     if (rounded.rows - row == Rows) {
       tile<Panels, Rows>(rounded, row, panel, out);
     } else if constexpr (Rows > 1) {
@@ -224,7 +248,7 @@ class Int8Linear {
   // `Rows` rows times `Panels` panels of outputs.
   template <int Panels, int Rows>
   VNNI void tile(const Rounded& rounded, std::size_t first_row, std::size_t panel,
-                 float* out) const {
+                 const Target& out) const {
     const std::uint8_t* weights = weights_.data() + panel * stride_;
     const std::int8_t* in = rounded.values.data() + first_row * rounded.width;
     __m512i sums[Rows][Panels];
@@ -250,28 +274,38 @@ class Int8Linear {
       }
       in += kDepth;
     }
-#pragma GCC unroll 8
-    for (int row = 0; row < Rows; ++row) {
 #pragma GCC unroll 3
-      for (int p = 0; p < Panels; ++p) {
-        finish(sums[row][p], rounded, first_row + row, panel + p, out);
-      }
+    for (int p = 0; p < Panels; ++p) {
+      const Finish finish(*this, panel + p);
+#pragma GCC unroll 8
+      for (int row = 0; row < Rows; ++row) finish(sums[row][p], rounded, first_row + row, out);
     }
   }
 
   // Sums of a row and a panel to 16 outputs: what `kZero` added is taken off, scales and bias on.
-  VNNI inline __attribute__((always_inline)) void finish(__m512i sums, const Rounded& rounded,
-                                                         std::size_t row, std::size_t panel,
-                                                         float* out) const {
-    const std::size_t output = panel * kLanes;
-    const __m512i excess = _mm512_set1_epi32(rounded.excess[row]);
-    const __m512 row_scale = _mm512_set1_ps(rounded.scales[row]);
-    const __m512 sum = _mm512_cvtepi32_ps(_mm512_sub_epi32(sums, excess));
-    const __m512 scale = _mm512_mul_ps(_mm512_loadu_ps(scales_.data() + output), row_scale);
-    const __m512 result =
-        _mm512_add_ps(_mm512_mul_ps(sum, scale), _mm512_loadu_ps(bias_.data() + output));
-    _mm512_mask_storeu_ps(out + row * outputs_ + output, first(outputs_ - output), result);
-  }
+  struct Finish {
+    VNNI Finish(const Int8Linear& layer, std::size_t panel)
+        : output(panel * kLanes),
+          some(first(layer.outputs_ - output)),
+          scale(_mm512_loadu_ps(layer.scales_.data() + output)),
+          bias(_mm512_loadu_ps(layer.bias_.data() + output)) {}
+
+    VNNI inline __attribute__((always_inline)) void operator()(__m512i sums, const Rounded& rounded,
+                                                               std::size_t row,
+                                                               const Target& out) const {
+      const __m512i excess = _mm512_set1_epi32(rounded.excess[row]);
+      const __m512 row_scale = _mm512_set1_ps(rounded.scales[row]);
+      const __m512 sum = _mm512_cvtepi32_ps(_mm512_sub_epi32(sums, excess));
+      __m512 result = _mm512_add_ps(_mm512_mul_ps(sum, _mm512_mul_ps(scale, row_scale)), bias);
+      float* to = out.rows + row * out.stride + output;
+      if (out.adds) result = _mm512_add_ps(_mm512_maskz_loadu_ps(some, to), result);
+      _mm512_mask_storeu_ps(to, some, result);
+    }
+
+    std::size_t output;
+    __mmask16 some;
+    __m512 scale, bias;
+  };
 
   // What the tile registers hold: all 8 of them whole tiles.
   struct TileShapes {
@@ -284,7 +318,7 @@ class Int8Linear {
 
   // Two tiles of rows times two panels at a time, so that each load serves two products; one of
   // either at the ends.
-  AMX void multiply_tiles(const Rounded& rounded, float* out) const {
+  AMX void multiply_tiles(const Rounded& rounded, const Target& out) const {
     alignas(64) const TileShapes shapes;
     _tile_loadconfig(&shapes);
     for (std::size_t row = 0; row < rounded.rows; row += 2 * kTileRows) {
@@ -304,7 +338,8 @@ class Int8Linear {
 
   // Registers 0 to 3 are sums, 4 and 5 inputs, 6 and 7 weights.
   template <int Tiles, int Panels>
-  AMX void block(const Rounded& rounded, std::size_t row, std::size_t panel, float* out) const {
+  AMX void block(const Rounded& rounded, std::size_t row, std::size_t panel,
+                 const Target& out) const {
     const std::size_t width = rounded.width;
     const std::int8_t* in = rounded.values.data() + row * width;
     const std::uint8_t* weights = weights_.data() + panel * stride_;
@@ -336,11 +371,10 @@ class Int8Linear {
     for (std::size_t tile = 0; tile < Tiles; ++tile) {
       const std::size_t first_row = row + tile * kTileRows;
       const std::size_t rows = std::min(kTileRows, rounded.rows - first_row);
-      for (std::size_t r = 0; r < rows; ++r) {
-#pragma GCC unroll 2
-        for (std::size_t p = 0; p < Panels; ++p) {
-          const __m512i sum = _mm512_load_si512(sums[2 * tile + p][r]);
-          finish(sum, rounded, first_row + r, panel + p, out);
+      for (std::size_t p = 0; p < Panels; ++p) {
+        const Finish finish(*this, panel + p);
+        for (std::size_t r = 0; r < rows; ++r) {
+          finish(_mm512_load_si512(sums[2 * tile + p][r]), rounded, first_row + r, out);
         }
       }
     }
@@ -348,10 +382,10 @@ class Int8Linear {
 #else
   void round(const float*, std::size_t, Rounded&) const {}
 
-  void multiply_tiles(const Rounded&, float*) const {}
+  void multiply_tiles(const Rounded&, const Target&) const {}
 
   template <int Panels>
-  void multiply(const Rounded&, std::size_t, float*) const {}
+  void multiply(const Rounded&, std::size_t, const Target&) const {}
 #endif
 
   std::size_t outputs_;

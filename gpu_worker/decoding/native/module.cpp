@@ -6,6 +6,7 @@
 
 #include <stdexcept>
 
+#include "ctc_forward.h"
 #include "prefix_beams.h"
 
 namespace py = pybind11;
@@ -68,6 +69,23 @@ py::list dropped(const PrefixBeams& beams) {
   return dropped;
 }
 
+void ctc_forward(const Array<double>& rows, const Array<std::int64_t>& tokens,
+                 const Array<double>& skip, Array<double>& scores) {
+  const auto row = rows.unchecked<2>();
+  const auto token = tokens.unchecked<1>();
+  const auto states = static_cast<std::size_t>(token.shape(0));
+  if (skip.ndim() != 1 || skip.size() != tokens.size() || scores.ndim() != 1 ||
+      scores.size() != tokens.size() + 2) {
+    throw std::invalid_argument("tokens, skips and scores do not belong together");
+  }
+  for (py::ssize_t i = 0; i < token.shape(0); ++i) {
+    if (token(i) < 0 || token(i) >= row.shape(1)) throw std::invalid_argument("no such token");
+  }
+  for (py::ssize_t frame = 0; frame < row.shape(0); ++frame) {
+    ctc_frame(rows.data(frame, 0), tokens.data(), skip.data(), states, scores.mutable_data());
+  }
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_native, module) {
@@ -105,6 +123,10 @@ PYBIND11_MODULE(_native, module) {
       .def("dropped", &dropped)
       .def_property_readonly("sentences", &PrefixBeams::sentences,
                              py::return_value_policy::reference_internal);
+
+  module.def("ctc_forward", &ctc_forward, py::arg("rows").noconvert(),
+             py::arg("tokens").noconvert(), py::arg("skip").noconvert(),
+             py::arg("scores").noconvert());
 
   py::class_<Sentences>(module, "Sentences")
       .def("parent", &Sentences::parent)

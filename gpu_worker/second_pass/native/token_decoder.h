@@ -17,15 +17,17 @@
 #include <vector>
 
 #include "../../acoustic/native/int8_linear.h"
+#include "../../acoustic/native/wide.h"
 
 namespace second_pass {
 
+using acoustic::first;
+using acoustic::Floats;
 using acoustic::Int8Linear;
 using acoustic::kLanes;
-using Floats = std::vector<float, acoustic::LineAllocator<float>>;
+using acoustic::whole_lanes;
 
 inline constexpr std::size_t kMostRows = 8;
-inline constexpr float kNormEpsilon = 1e-5F;
 
 struct Shape {
   std::size_t width;
@@ -43,8 +45,6 @@ struct Layer {
   Floats norm_self, norm_cross, norm_mlp;  // weights; these norms have no bias
   Int8Linear query_key_value, self_out, cross_query, cross_out, gated_in, out;
 };
-
-inline std::size_t whole_lanes(std::size_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
 
 // What is known of an utterance's frames, and of the texts so far.
 class Rows {
@@ -150,8 +150,6 @@ class TokenDecoder {
   }
 
  private:
-#define WIDE __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
-
   void hold(std::size_t rows, std::size_t stride) {
     const std::size_t width = shape_.width;
     for (auto [buffer, size] :
@@ -305,7 +303,8 @@ class TokenDecoder {
     __m512 sum = _mm512_setzero_ps();
     for (std::size_t i = 0; i < count; i += kLanes) {
       const __m512 share = _mm512_maskz_mov_ps(
-          first(count - i), exponential(_mm512_sub_ps(_mm512_loadu_ps(scores + i), most)));
+          first(count - i),
+          acoustic::exponential(_mm512_sub_ps(_mm512_loadu_ps(scores + i), most)));
       _mm512_storeu_ps(scores + i, share);
       sum = _mm512_add_ps(sum, share);
     }
@@ -327,7 +326,7 @@ class TokenDecoder {
       const __mmask16 some = first(count - i);
       const __m512 below =
           _mm512_sub_ps(_mm512_maskz_loadu_ps(some, logits + i), _mm512_set1_ps(most));
-      sum = _mm512_add_ps(sum, _mm512_maskz_mov_ps(some, exponential(below)));
+      sum = _mm512_add_ps(sum, _mm512_maskz_mov_ps(some, acoustic::exponential(below)));
     }
     const __m512 all = _mm512_set1_ps(most + std::log(_mm512_reduce_add_ps(sum)));
     for (std::size_t i = 0; i < count; i += kLanes) {
@@ -337,20 +336,6 @@ class TokenDecoder {
     }
   }
 
-  // Of x up to 0 (or a little above): 2^n times a polynomial over half of ln 2 to either side.
-  WIDE static __m512 exponential(__m512 x) {
-    x = _mm512_max_ps(x, _mm512_set1_ps(-87.0F));
-    const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504F)),
-                                          _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375F), x);
-    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(-2.12194440e-4F), r);
-    __m512 sum = _mm512_set1_ps(1.0F / 720);
-    for (const float factor : {1.0F / 120, 1.0F / 24, 1.0F / 6, 0.5F, 1.0F, 1.0F}) {
-      sum = _mm512_fmadd_ps(sum, r, _mm512_set1_ps(factor));
-    }
-    return _mm512_scalef_ps(sum, n);
-  }
-
   // Half of the numbers times SiLU of the other half: (2 * hidden,) to (hidden,), maybe in place.
   WIDE void gate(const float* from, float* to) const {
     const std::size_t hidden = shape_.hidden;
@@ -358,43 +343,15 @@ class TokenDecoder {
       const __mmask16 some = first(hidden - i);
       const __m512 value = _mm512_maskz_loadu_ps(some, from + i);
       const __m512 x = _mm512_maskz_loadu_ps(some, from + hidden + i);
-      // x / (1 + e^-x) by an exponent that is not above 0, so that nothing overflows
-      const __m512 small = exponential(_mm512_sub_ps(_mm512_setzero_ps(), _mm512_abs_ps(x)));
-      const __m512 one = _mm512_set1_ps(1.0F);
-      const __mmask16 negative = _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_LT_OQ);
-      const __m512 above = _mm512_mask_mov_ps(one, negative, small);
-      const __m512 silu = _mm512_div_ps(_mm512_mul_ps(x, above), _mm512_add_ps(one, small));
-      _mm512_mask_storeu_ps(to + i, some, _mm512_mul_ps(value, silu));
+      _mm512_mask_storeu_ps(to + i, some, _mm512_mul_ps(value, acoustic::silu(x)));
     }
   }
 
   // Each row of `x_` to `normed_`.
-  WIDE void normalise(const Floats& weight, std::size_t rows) {
+  void normalise(const Floats& weight, std::size_t rows) {
     const std::size_t width = shape_.width;
-    const __m512 share = _mm512_set1_ps(1.0F / static_cast<float>(width));
-    for (std::size_t row = 0; row < rows; ++row) {
-      const float* x = x_.data() + row * width;
-      __m512 sum = _mm512_setzero_ps();
-      for (std::size_t i = 0; i < width; i += kLanes) {
-        sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(first(width - i), x + i));
-      }
-      const __m512 mean = _mm512_mul_ps(_mm512_set1_ps(_mm512_reduce_add_ps(sum)), share);
-      __m512 squares = _mm512_setzero_ps();
-      for (std::size_t i = 0; i < width; i += kLanes) {
-        const __mmask16 some = first(width - i);
-        const __m512 apart = _mm512_maskz_sub_ps(some, _mm512_maskz_loadu_ps(some, x + i), mean);
-        squares = _mm512_fmadd_ps(apart, apart, squares);
-      }
-      const float variance = _mm512_reduce_add_ps(squares) / static_cast<float>(width);
-      const __m512 scale = _mm512_set1_ps(1.0F / std::sqrt(variance + kNormEpsilon));
-      for (std::size_t i = 0; i < width; i += kLanes) {
-        const __mmask16 some = first(width - i);
-        const __m512 apart = _mm512_sub_ps(_mm512_maskz_loadu_ps(some, x + i), mean);
-        const __m512 scaled = _mm512_mul_ps(apart, scale);
-        _mm512_mask_storeu_ps(
-            normed_.data() + row * width + i, some,
-            _mm512_mul_ps(scaled, _mm512_maskz_loadu_ps(some, weight.data() + i)));
-      }
+    for (std::size_t at = 0; at < rows * width; at += width) {
+      acoustic::normalise(x_.data() + at, width, weight.data(), nullptr, normed_.data() + at);
     }
   }
 
@@ -415,10 +372,6 @@ class TokenDecoder {
     for (std::size_t i = 0; i < rows * shape_.width; ++i) x_[i] += out_[i];
   }
 
-  static std::uint16_t first(std::size_t left) {
-    return left >= kLanes ? 0xFFFF : static_cast<std::uint16_t>((1U << left) - 1);
-  }
-
   Shape shape_;
   std::vector<Layer> layers_;
   const float* embedding_;
@@ -426,7 +379,6 @@ class TokenDecoder {
   Int8Linear output_;
   std::vector<float> cosines_, sines_;  // (positions, pairs)
   Floats x_, normed_, projected_, attended_, out_, hidden_, scores_;
-#undef WIDE
 };
 
 #else

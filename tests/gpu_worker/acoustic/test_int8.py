@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -155,25 +157,44 @@ def test_layers_are_replaced_but_one() -> None:
     assert (after - before).abs().max() < 0.1
 
 
-@pytest.mark.parametrize(("kernel", "stride", "steps"), [(7, 3, 40), (3, 2, 9), (3, 1, 3)])
-def test_a_convolution_is_near_to_float32(kernel: int, stride: int, steps: int) -> None:
+@pytest.mark.parametrize("padding", [0, 1])
+@pytest.mark.parametrize(("kernel", "stride", "frames"), [(7, 3, 40), (3, 2, 9), (3, 1, 3)])
+def test_a_convolution_is_near_to_float32(
+    kernel: int, stride: int, frames: int, padding: int
+) -> None:
     torch.manual_seed(0)
-    conv = nn.Conv1d(16, 24, kernel, stride=stride)
-    heard = torch.randn(2, 16, steps)
+    conv = nn.Conv1d(16, 24, kernel, stride=stride, padding=padding)
+    heard = torch.randn(2, frames, 16)
     with torch.inference_mode():
-        exact, near = conv(heard), Int8Conv1d(conv)(heard)
+        exact, near = conv(heard.transpose(1, 2)).transpose(1, 2), Int8Conv1d(conv)(heard)
     assert near.shape == exact.shape
     assert not torch.equal(near, exact)
     assert (near - exact).abs().max() < 0.03 * exact.abs().max()
 
 
-def test_convolutions_are_replaced_where_asked_for() -> None:
-    model = nn.Sequential(nn.Conv1d(1, 4, 3), nn.Conv1d(4, 4, 3))
-    round_layers(model)
-    assert isinstance(model[1], nn.Conv1d)
-    round_layers(model, convolutions=True)
-    assert isinstance(model[0], nn.Conv1d)  # of samples: one channel
-    assert isinstance(model[1], Int8Conv1d)
+@pytest.mark.parametrize("activation", [F.gelu, F.silu])
+def test_an_activation_comes_with_it(activation: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    """To 1e-6 over all that there may be, and to nothing far below zero."""
+    rows = np.linspace(-40, 40, 8001, dtype=np.float32)[:, None]
+    layer = _native.Int8Linear(weight=np.ones((1, 1), np.float32), bias=np.zeros(1, np.float32))
+    before, after = np.empty_like(rows), np.empty_like(rows)
+    layer.run(rows, before)
+    layer.run(rows, after, activation.__name__)
+    exact = activation(torch.from_numpy(before).double())
+    torch.testing.assert_close(torch.from_numpy(after).double(), exact, rtol=1e-6, atol=3e-7)
+
+
+def test_an_activation_that_there_is_not() -> None:
+    layer = _native.Int8Linear(weight=np.ones((1, 1), np.float32), bias=np.zeros(1, np.float32))
+    with pytest.raises(ValueError, match="none, gelu or silu"):
+        layer.run(np.ones((1, 1), np.float32), np.ones((1, 1), np.float32), "relu")
+
+
+def test_rows_may_overlap() -> None:
+    samples, weight, bias = made_up(1, 21, 1, seed=6)[0], *made_up(1, 9, 4, seed=7)[1:]
+    windows = np.lib.stride_tricks.as_strided(samples, (7, 9), (2 * 4, 4))
+    assert not windows.flags.c_contiguous
+    np.testing.assert_array_equal(run(windows, weight, bias), by_hand(windows, weight, bias))
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 
 import pytest
 import torch
 from torch.nn.functional import gelu
 
+from gpu_worker.acoustic.int8 import is_supported
 from gpu_worker.acoustic.moonshine_encoder import (
     FIRST_KERNEL,
     FRAME_MARGIN,
@@ -19,6 +21,8 @@ from gpu_worker.acoustic.moonshine_encoder import (
 SHAPE = EncoderShape(
     width=32, hidden=48, encoder_layers=2, heads=4, rotated=6, rotation_base=10_000.0
 )
+
+needs_vnni = pytest.mark.skipif(not is_supported(), reason="needs AVX-512 VNNI")
 
 
 @pytest.fixture(scope="module")
@@ -157,3 +161,41 @@ def test_training_computes_the_same(encoder: Encoder) -> None:
     with torch.inference_mode(False), torch.enable_grad():
         trained = encoder.windows(window.clone(), span.clone())
     torch.testing.assert_close(trained.detach(), served, rtol=0, atol=1e-5)
+
+
+# -- compiled
+
+
+@pytest.fixture(scope="module")
+def in_8_bits(encoder: Encoder) -> Encoder:
+    compiled = copy.deepcopy(encoder)
+    compiled.use_int8()
+    return compiled
+
+
+def relative_error(found: torch.Tensor, exact: torch.Tensor) -> float:
+    assert found.shape == exact.shape
+    return float((found - exact).square().mean().sqrt() / exact.std())
+
+
+@needs_vnni
+@pytest.mark.parametrize("samples", [LEAST_SAMPLES, LEAST_SAMPLES + 384, 16_000, 200_001])
+def test_8_bits_are_near_to_float32(encoder: Encoder, in_8_bits: Encoder, samples: int) -> None:
+    assert relative_error(frames(in_8_bits, 3, samples), frames(encoder, 3, samples)) < 0.06
+
+
+@needs_vnni
+@pytest.mark.parametrize("wanted", [slice(None), slice(30, 55)])
+def test_windows_in_8_bits(encoder: Encoder, in_8_bits: Encoder, wanted: slice) -> None:
+    """What counts of them. The first layer is PyTorch's, whose last digits depend on the batch."""
+    spans = [(0, 40_000), (256 + 384 * 20, 40_000), (256, 30_001)]
+    windows = torch.stack([window_of(*span, seed=seed) for seed, span in enumerate(spans)])
+    exact = encoder.windows(windows, torch.tensor(spans), wanted)
+    together = in_8_bits.windows(windows, torch.tensor(spans), wanted)
+    counted = [slice(0, 99), slice(20, 99), slice(0, 75)]
+    for item, (span, counts) in enumerate(zip(spans, counted, strict=True)):
+        seen = range(99)[wanted]
+        heard = [place for place, frame in enumerate(seen) if counts.start <= frame < counts.stop]
+        assert relative_error(together[item, heard], exact[item, heard]) < 0.06
+        alone = in_8_bits.windows(windows[item : item + 1], torch.tensor([span]), wanted)[0]
+        torch.testing.assert_close(alone, together[item], rtol=0, atol=0.1)

@@ -1,0 +1,44 @@
+"""Streams that speak in real time, and something that happens meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from bench.chaos.rounds import FINAL_TIMEOUT_S, ChaosError, Door, Heard, Round, play
+
+Found = TypeVar("Found")
+
+
+async def together(
+    url: str,
+    rounds: Sequence[Round],
+    disturb: Callable[[], Awaitable[Found]],
+    *,
+    door: Door | None = None,
+    until: asyncio.Event | None = None,
+) -> tuple[list[Heard | BaseException], Found]:
+    """Plays all rounds; when all are let in, ``disturb()`` runs beside them.
+
+    Returns what was heard of each round, or what became of it, and what ``disturb`` found.
+
+    Raises:
+        ChaosError: not all of them were let in.
+    """
+    inside = asyncio.Semaphore(0)
+    playing = [
+        asyncio.create_task(play(url, said, door=door, ready=inside.release, until=until))
+        for said in rounds
+    ]
+    try:
+        async with asyncio.timeout(FINAL_TIMEOUT_S):
+            for _ in playing:
+                await inside.acquire()
+        found = await disturb()
+        return await asyncio.gather(*playing, return_exceptions=True), found
+    except TimeoutError:
+        raise ChaosError(f"not all of {len(rounds)} streams were let in") from None
+    finally:
+        for task in playing:
+            task.cancel()
