@@ -27,8 +27,7 @@ TIMEOUT_S: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one database knows: how many packages it ``checked``, which are ``unknown`` to it, and
-    what is known of the others."""
+    """What one database knows: of ``checked`` packages; there are ``unknown`` ones."""
 
     checked: int
     unknown: int

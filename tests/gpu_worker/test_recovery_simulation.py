@@ -13,6 +13,7 @@ from shm.audio_ring import Samples, copy_out
 from shm.decoder_slot import DecoderSlot
 from shm.emissions import Emission
 from shm.outbox import OutboxRecord, ResumePoint
+from shm.seal import CorruptRecordError
 from shm.session import Session
 from shm.worker_slot import WorkerSlot
 from tests.gpu_worker.simulation import MARK, Script, Settled, Simulation
@@ -20,6 +21,8 @@ from tests.gpu_worker.tiny import TINY, spoken
 
 SEEDS = range(160)
 MORE_SEEDS = range(160, 1200)
+RARE = range(200, 240)
+"""One of them finds a removed R4, which none of `SEEDS` does."""
 RING_SAMPLES = 2048
 
 
@@ -61,7 +64,10 @@ def check(seed: int) -> None:
     """Raises AssertionError where ``seed`` loses, doubles or changes a final, or gets stuck."""
     rng = random.Random(seed)
     simulation = Simulation([script_of(rng) for _ in range(5)], seed)
-    simulation.run()
+    try:
+        simulation.run()
+    except CorruptRecordError as error:
+        raise AssertionError(f"seed {seed}: no memory changed by itself, and {error}") from error
     for client in simulation.complete:
         assert client.finals == finals_of(client.script), f"seed {seed}"
     for client in simulation.cut_off:
@@ -83,9 +89,9 @@ def test_not_with_many_more_seeds_either(seeds: range) -> None:
         check(seed)
 
 
-def is_found_out() -> bool:
+def is_found_out(seeds: range = SEEDS) -> bool:
     """Whether the seeds notice that a rule is broken."""
-    for seed in SEEDS:
+    for seed in seeds:
         try:
             check(seed)
         except AssertionError:
@@ -183,7 +189,7 @@ def test_canary_without_r4(monkeypatch: pytest.MonkeyPatch) -> None:
         return self.epoch == epoch
 
     monkeypatch.setattr(WorkerSlot, "copy_audio", copy_audio)
-    assert is_found_out()
+    assert is_found_out(RARE), "the seeds of `SEEDS` seldom let a worker fall so far behind"
 
 
 def test_canary_without_r6(monkeypatch: pytest.MonkeyPatch) -> None:
