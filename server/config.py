@@ -169,8 +169,8 @@ ENGINE_SETTINGS: Final = (
     ),
     Setting(
         "--precision", "REALTIME_ENGINE_PRECISION", "auto", one_of("auto", "float32", "int8"),
-        "how the acoustic model computes: float32, int8 (on a CPU with AVX-512 VNNI, in half the "
-        "time), or auto (int8 where it can be had)",
+        "how the acoustic model computes: float32, int8 (on a CPU with AVX-512 VNNI, in a "
+        "quarter of the time), or auto (int8 where it can be had)",
     ),
     Setting(
         "--gpus", "REALTIME_ENGINE_GPUS", "1", whole_number(1, MAX_PROCESSES),
