@@ -39,7 +39,7 @@ ALWAYS: Final = 6
 """So many streams every machine is taken to hold: `loadtest --streams 6` tells whether it does."""
 MODEL_SHARE: Final = 0.6
 """Of the streams that the model alone could keep up with, where it has its device for itself."""
-SHARED_SHARE: Final = 0.3
+SHARED_SHARE: Final = 0.4
 """The same, where a second pass needs the same cores."""
 
 
