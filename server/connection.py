@@ -12,27 +12,26 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from email.utils import formatdate
-from http import HTTPStatus
 from itertools import takewhile
 from typing import Final, cast
 
 from websockets.datastructures import Headers
 from websockets.exceptions import PayloadTooBig
-from websockets.frames import Close, Frame, Opcode
-from websockets.http11 import Request, Response
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
 from websockets.protocol import State
 
 from server import messages
 from server.doorway import Doorway
-from server.handshake import RequestError, error_body
-from server.incoming import Assembly, Protocol
+from server.handshake import RequestError
+from server.incoming import Assembly, Protocol, Unheard, number_in
 from server.keeping import Stream
 from server.lobby import Lobby
+from server.outgoing import close_frame, is_close, page_response, refusal, text_frame
 from server.patience import Patience
-from server.session import GOING_AWAY, Closing, Session
-from server.site import JSON, Answer, Site, is_websocket
+from server.session import GOING_AWAY, Session
 from server.site import Request as PageRequest
+from server.site import Site, is_websocket
 from server.work_share import WorkShare
 from shm import logs
 
@@ -41,7 +40,6 @@ CLOSE_TIMEOUT_S: Final = 5
 PING_INTERVAL_S: Final = 20
 PING_TIMEOUT_S: Final = 60
 """A client that has sent nothing, not even a pong, for this long is gone."""
-MAX_NUMBER_DIGITS: Final = 18
 MAX_REQUEST_BYTES: Final = 16_384
 """Of a request with all its headers: browsers and proxies send a tenth of it."""
 MAX_FRAME_BYTES: Final = 1 << 20
@@ -88,8 +86,7 @@ class Connection(asyncio.Protocol):
         self._requested = False
         self._request_bytes = 0
         self._deaf = False
-        self._unheard = b""
-        self._heard_bytes = 0  # of `_unheard`
+        self._unheard = Unheard()
         self._rest: asyncio.TimerHandle | None = None
         self._farewell: list[bytes] | None = None
         self._reading = True
@@ -119,8 +116,7 @@ class Connection(asyncio.Protocol):
         self._last_heard_s = self._loop.time()
         if self._stream is not None:
             self._stream.slot.received()
-        self._unheard = self._unheard[self._heard_bytes :] + data if self._unheard else data
-        self._heard_bytes = 0
+        self._unheard.add(data)
         if self._rest is None:
             self._hear()
 
@@ -158,7 +154,7 @@ class Connection(asyncio.Protocol):
             return
         session = self._stream.session
         session.pump()
-        frames = [_text_frame(message) for message in session.outgoing()]
+        frames = [text_frame(message) for message in session.outgoing()]
         if frames:
             self._transport.writelines(frames)
         self._stream.slot.sent(session.finals, session.partials)
@@ -190,7 +186,7 @@ class Connection(asyncio.Protocol):
     def tell(self, notice: bytes) -> None:
         """A message to a client with a stream, which goes on."""
         if self._stream is not None and not self._transport.is_closing():
-            self._transport.writelines([_text_frame(notice)])
+            self._transport.writelines([text_frame(notice)])
 
     @property
     def waits_for_room(self) -> bool:
@@ -232,16 +228,17 @@ class Connection(asyncio.Protocol):
         if self._rest is not None:
             self._rest.cancel()
         rest_s = 0.0
-        while self._heard_bytes < len(self._unheard) and not self._is_over:
+        while self._unheard and not self._is_over:
             before_s = self._processor_s()
-            self._receive(self._next_piece())
+            asked = self._requested or self._ws.handshake_exc is not None
+            self._receive(self._unheard.take(self._share.piece_bytes if asked else None))
             self.pump()  # what it is answered with is part of what it costs
             cost_s = self._processor_s() - before_s
             rest_s = self._share.spend(cost_s, self._loop.time())
             if rest_s and unhurried:
                 break
-        if self._is_over or self._heard_bytes == len(self._unheard):
-            self._unheard, self._heard_bytes = b"", 0
+        if self._is_over:
+            self._unheard.drop()
         rests = rest_s > 0 and unhurried and not self._transport.is_closing()
         self._rest = self._loop.call_later(rest_s, self._hear) if rests else None
         self._listen_or_not()
@@ -263,22 +260,6 @@ class Connection(asyncio.Protocol):
             self._patience.heard(self._last_heard_s)
         (self._transport.resume_reading if listens else self._transport.pause_reading)()
 
-    def _next_piece(self) -> bytes:
-        """Of what has come: the request up to its end alone, for frames behind it must find the
-        connection open; then as much as may be looked at without looking at the clock.
-        """
-        start, data = self._heard_bytes, self._unheard
-        if self._requested or self._ws.handshake_exc is not None:
-            end = start + self._share.piece_bytes
-        elif data[start : start + 1] in {b"\r", b"\n"}:  # perhaps the rest of its last line's end
-            end = data.find(b"\n", start) + 1
-        else:
-            found = data.find(b"\r\n\r\n", start)
-            end = found + 4 if found >= 0 else 0
-        piece = data[start : end or len(data)]
-        self._heard_bytes += len(piece)
-        return piece
-
     def _receive(self, data: bytes) -> None:
         if not self._requested:
             self._request_bytes += len(data)
@@ -298,7 +279,7 @@ class Connection(asyncio.Protocol):
             replies = self._unreadable(replies)
         peer_ended = self._ws.state is not State.OPEN and self._farewell is None
         if peer_ended and self._stream is not None:
-            pongs = list(takewhile(lambda reply: reply and not _is_close(reply), replies))
+            pongs = list(takewhile(lambda reply: reply and not is_close(reply), replies))
             self._write(pongs)
             self._peer_ended(self._stream.session, replies[len(pongs) :])
         else:
@@ -310,7 +291,7 @@ class Connection(asyncio.Protocol):
         self._requested = True
         self._doorway.refuse("handshake")
         info = f"the request has more than {MAX_REQUEST_BYTES} bytes: send fewer headers"
-        self._say_the_last(_answer(431, "Request Header Fields Too Large", info))
+        self._say_the_last(refusal(431, info))
 
     def _waited_too_long(self) -> None:
         """For a request, which is told; or for a client to go that has its answer."""
@@ -321,7 +302,7 @@ class Connection(asyncio.Protocol):
         self._doorway.refuse("handshake")
         limit_s = self._doorway.settings.handshake_timeout_s
         info = f"the request did not come to its end within {limit_s} s: send all of it at once"
-        self._say_the_last(_answer(408, "Request Timeout", info))
+        self._say_the_last(refusal(408, info))
         self._timer = self._loop.call_later(CLOSE_TIMEOUT_S, self._transport.abort)
 
     def _say_the_last(self, answer: bytes) -> None:
@@ -363,7 +344,7 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, status: int, reason: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
         """By an answer of our own: a server that is full must refuse cheaply."""
-        self._say_the_last(_answer(status, HTTPStatus(status).phrase, reason, headers))
+        self._say_the_last(refusal(status, reason, headers))
         if log.isEnabledFor(logging.INFO):
             logs.event(log, logging.INFO, "refused", status=status, reason=reason)
 
@@ -378,28 +359,18 @@ class Connection(asyncio.Protocol):
         if isinstance(cause, EOFError):
             return replies  # nobody is there to read it
         info = f"this is no request that a WebSocket begins with: {cause!s:.200}"
-        return [_answer(400, "Bad Request", info), *replies]
+        return [refusal(400, info), *replies]
 
     def _show_page(self, request: Request) -> None:
-        """A plain HTTP request, such as a browser's for the console: answered, and that was it."""
+        """A plain HTTP request, such as a browser's for the console: answered, and that was it.
+
+        What the client sends after it is discarded, within a time-out.
+        """
         if_none_match = ", ".join(request.headers.get_all("If-None-Match"))
         answer = self._site.answer(PageRequest(request.method, request.path, if_none_match))
-        self._answer(answer, with_body=request.method != "HEAD")
-
-    def _answer(self, answer: Answer, *, with_body: bool = True) -> None:
-        """One response; what the client sends after it is discarded, within a time-out."""
-        response = self._ws.reject(answer.status, "")
-        del response.headers["Content-Type"], response.headers["Content-Length"]
-        response.headers["Content-Type"] = answer.content_type
-        if answer.status != HTTPStatus.NOT_MODIFIED:  # its length would be the page's
-            response.headers["Content-Length"] = str(len(answer.body))
-        for name, value in answer.headers:
-            if name not in response.headers:
-                response.headers[name] = value
-        body = answer.body if with_body else b""
-        self._ws.send_response(
-            Response(response.status_code, response.reason_phrase, response.headers, body)
-        )
+        plain = self._ws.reject(answer.status, "")
+        with_body = request.method != "HEAD"
+        self._ws.send_response(page_response(plain, answer, with_body=with_body))
 
     # -- frames in
 
@@ -409,7 +380,7 @@ class Connection(asyncio.Protocol):
             return
         session = self._stream.session
         if frame.opcode is Opcode.PONG:
-            session.arrived(_number(frame.data))
+            session.arrived(number_in(frame.data))
             return
         try:
             message = self._assembly.feed(frame)
@@ -430,7 +401,7 @@ class Connection(asyncio.Protocol):
         One that was being let go for something else is told that, not its own code.
         """
         if session.closing is not None:
-            replies = [_close_frame(session.closing) if _is_close(r) else r for r in replies]
+            replies = [close_frame(session.closing) if is_close(r) else r for r in replies]
         self._farewell = replies
         if isinstance(self._ws.parser_exc, PayloadTooBig):
             session.receive_oversized()
@@ -509,36 +480,3 @@ def _only(headers: Headers, name: str) -> str | None:
     """The header, if it is there once: of several, none can be believed."""
     values = headers.get_all(name)
     return values[0] if len(values) == 1 else None
-
-
-def _answer(status: int, phrase: str, info: str, more: tuple[tuple[str, str], ...] = ()) -> bytes:
-    """An HTTP answer that is the last of its connection."""
-    body = error_body(status, info)
-    headers = [("Date", formatdate(usegmt=True)), ("Connection", "close"), ("Content-Type", JSON)]
-    headers.append(("Content-Length", str(len(body))))
-    names = {name for name, _ in headers}
-    headers += (pair for pair in more if pair[0] not in names)
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
-    return f"HTTP/1.1 {status} {phrase}\r\n{lines}\r\n".encode() + body
-
-
-def _number(data: bytes | bytearray | memoryview) -> int:
-    """What a ping of ours said, and its pong says again; 0 for what is none of ours."""
-    text = bytes(data)
-    return int(text) if text.isdigit() and len(text) <= MAX_NUMBER_DIGITS else 0
-
-
-def _is_close(reply: bytes) -> bool:
-    """Whether the library's reply is a close frame; each is a frame, or empty for the end."""
-    return reply[:1] == bytes([0x80 | Opcode.CLOSE])
-
-
-def _close_frame(closing: Closing) -> bytes:
-    return Frame(Opcode.CLOSE, Close(closing.code, closing.reason).serialize()).serialize(
-        mask=False
-    )
-
-
-def _text_frame(message: bytes) -> bytes:
-    """A frame of its own making: results are still sent once the client's close has arrived."""
-    return Frame(Opcode.TEXT, message).serialize(mask=False)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
-from server.incoming import Assembly, Protocol
+from server.incoming import Assembly, Protocol, Unheard, number_in
 from tests.server.test_connection import frame
 
 
@@ -77,3 +77,55 @@ def test_a_client_may_close_within_a_message(code: bytes) -> None:
     protocol.receive_data(frame(Opcode.TEXT, b"do", fin=False) + frame(Opcode.CLOSE, code))
     assert protocol.parser_exc is None
     assert protocol.data_to_send()[0][2:] == code
+
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
+
+
+def test_a_request_is_taken_to_its_end_and_no_further() -> None:
+    unheard = Unheard()
+    unheard.add(REQUEST + b"\x81\x80frame")
+    assert unheard.take(None) == REQUEST
+    assert unheard.take(4) == b"\x81\x80fr"
+    assert unheard.take(100) == b"ame"
+    assert not unheard
+
+
+def test_of_a_request_that_goes_on_all_is_taken() -> None:
+    unheard = Unheard()
+    unheard.add(REQUEST[:20])
+    assert unheard.take(None) == REQUEST[:20]
+    assert not unheard
+    unheard.add(REQUEST[20:-1])
+    assert unheard.take(None) == REQUEST[20:-1]
+    unheard.add(REQUEST[-1:] + b"frame")
+    assert unheard.take(None) == b"\n", "the rest of its last line's end, not the frame"
+    assert unheard.take(5) == b"frame"
+
+
+@given(st.lists(st.binary(max_size=20), max_size=8), st.integers(1, 9))
+def test_every_byte_is_taken_once(parts: list[bytes], most: int) -> None:
+    unheard, taken = Unheard(), b""
+    for part in parts:
+        unheard.add(part)
+        if unheard:
+            taken += unheard.take(most)
+    while unheard:
+        taken += unheard.take(most)
+    assert taken == b"".join(parts)
+
+
+def test_what_is_dropped_does_not_come_back() -> None:
+    unheard = Unheard()
+    unheard.add(b"old")
+    unheard.drop()
+    unheard.add(b"new")
+    assert unheard.take(9) == b"new"
+
+
+@pytest.mark.parametrize(
+    ("data", "number"),
+    [(b"17", 17), (b"", 0), (b"x", 0), (b"1" * 18, int("1" * 18)), (b"1" * 19, 0)],
+)
+def test_the_number_of_a_pong(data: bytes, number: int) -> None:
+    assert number_in(data) == number
