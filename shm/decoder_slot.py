@@ -13,7 +13,7 @@ from shm import layout
 from shm.doorbells import Doorbells
 from shm.emissions import Emission, ends_segment, read_emission
 from shm.heard import MAX_HEARD_S, Heard, Purpose, read_heard
-from shm.language import number_in, word_of
+from shm.language import number_at_hand, number_in, word_of
 from shm.outbox import OutboxRecord, ResumePoint, read_outbox, write_outbox
 from shm.plane import Plane
 from shm.process_line import ProcessLine
@@ -135,11 +135,7 @@ class DecoderSlot:
 
     def language_at_hand(self) -> int | None:
         """The number of the model with which a predecessor began the segment at hand."""
-        session = self._reader.session()
-        if session is None:
-            return None
-        start = self._reader.resume_point(session).sample
-        return number_in(self._line[layout.SLOT_LANGUAGE], session.epoch, start)
+        return number_at_hand(self._reader, self._line[layout.SLOT_LANGUAGE])
 
     def language_of(self, epoch: int, segment_start: int, newest: int) -> int:
         """The number of the model to search a segment with, before its first frame is searched.

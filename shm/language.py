@@ -13,7 +13,8 @@ from typing import Final
 
 from shm import layout
 from shm.plane import Plane
-from shm.session import Session, SessionReader
+from shm.seal import CorruptRecordError
+from shm.session import SessionReader
 
 MAX_NUMBER: Final = (1 << 16) - 1
 """Numbers begin at 1: a word that was never written names none."""
@@ -30,15 +31,24 @@ def number_in(word: int, epoch: int, segment_start: int) -> int | None:
     return number if number and word == word_of(epoch, segment_start, number) else None
 
 
+def number_at_hand(reader: SessionReader, word: int) -> int | None:
+    """The number that ``word`` gives for the segment at which the slot's session is."""
+    session = reader.session()
+    if session is None:
+        return None
+    try:
+        start = reader.resume_point(session).sample
+    except CorruptRecordError:
+        return None  # it is given up: nothing of it is decoded any more
+    return number_in(word, session.epoch, start)
+
+
 def numbers_in_use(plane: Plane, first_slot: int = 0, step: int = 1) -> set[int]:
     """Of the models with which segments at hand were begun, in every ``step``-th slot."""
     found = set()
     for slot in range(first_slot, plane.geometry.slots, step):
-        reader = SessionReader(plane, slot)
-        session: Session | None = reader.session()
-        if session is not None:
-            word = plane.line(plane.layout.decoder_line(slot))[layout.SLOT_LANGUAGE]
-            number = number_in(word, session.epoch, reader.resume_point(session).sample)
-            if number is not None:
-                found.add(number)
+        word = plane.line(plane.layout.decoder_line(slot))[layout.SLOT_LANGUAGE]
+        number = number_at_hand(SessionReader(plane, slot), word)
+        if number is not None:
+            found.add(number)
     return found

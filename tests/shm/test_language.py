@@ -9,7 +9,9 @@ from shm.decoder_slot import DecoderSlot
 from shm.doorbells import Doorbells
 from shm.frontend_slot import FrontendSlot
 from shm.language import MAX_NUMBER, number_in, numbers_in_use, word_of
+from shm.outbox import ResumePoint
 from shm.plane import Plane
+from tests.shm.planes import final
 
 SEGMENT = (7, 123_456)
 
@@ -69,3 +71,16 @@ def test_slots_are_looked_at_by_their_decoder(plane: Plane, bells: Doorbells) ->
     line = plane.line(plane.layout.decoder_line(0))
     line[layout.SLOT_LANGUAGE] = 0
     assert 1 not in numbers_in_use(plane)
+
+
+def test_a_session_with_a_corrupt_result_needs_no_model(plane: Plane, bells: Doorbells) -> None:
+    """It is given up. Nobody who asks may die of it: a decoder would, again and again."""
+    client = FrontendSlot(plane, bells, 0, frontend=0)
+    decoder = DecoderSlot(plane, bells, 0)
+    resume = ResumePoint(1, 40, 0, 1, 40)
+    decoder.publish(final("one", epoch=client.epoch, resume=resume))
+    decoder.language_of(client.epoch, resume.sample, newest=1)
+    assert decoder.language_at_hand() == 1
+    plane.bytes(plane.layout.outbox_record(0, 0) + 20, 1)[0] ^= 1
+    assert decoder.language_at_hand() is None
+    assert numbers_in_use(plane) == set()
