@@ -40,6 +40,11 @@ CLIENT_SETTINGS: Final = (
         "--unread-timeout-s", "REALTIME_ENGINE_UNREAD_TIMEOUT_S", "30", whole_number(1, 600),
         "seconds after which a client that does not read its results is closed",
     ),
+    Setting(
+        "--drain-s", "REALTIME_ENGINE_DRAIN_S", "5", whole_number(0, 600),
+        "seconds that utterances have to end once the server is told to stop (SIGTERM); what is "
+        "still being said then is finalised as far as it was heard (0: at once)",
+    ),
 )  # fmt: skip
 
 

@@ -50,6 +50,7 @@ MAX_UNSENT_BYTES: Final = 1 << 20
 SESSION_HEADER: Final = "Realtime-Session"
 """The token of a session, for balancers: a client that comes back must find the same server."""
 POLICY_VIOLATION: Final = 1008
+STOPPING: Final = "the server is stopping"
 
 log = logging.getLogger("realtime_engine.connection")
 
@@ -197,10 +198,18 @@ class Connection(asyncio.Protocol):
         """Whether its client has connected, and not said yet what for."""
         return not self._requested and not self._transport.is_closing()
 
+    def wind_down(self) -> None:
+        """The server stops soon: a stream may still end its utterance."""
+        if self._stream is None:
+            self.go_away()
+        else:
+            self._stream.session.wind_down(GOING_AWAY, STOPPING)
+            self.pump()
+
     def go_away(self) -> None:
         """The server stops: finalise what was heard and close."""
         if self._stream is not None:
-            self._stream.session.end(GOING_AWAY, "the server is stopping")
+            self._stream.session.end(GOING_AWAY, STOPPING)
             self.pump()
         elif not self._requested:
             self._transport.abort()

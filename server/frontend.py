@@ -162,13 +162,20 @@ class Frontend:
             self._empty.set()
 
     async def _drain(self) -> None:
+        """Utterances may end by themselves for a while; then they are finalised as they are."""
         self._doorway.close()
         for connection in list(self._connections):
+            connection.wind_down()
+        await self._until_empty(self._doorway.settings.drain_s)
+        for connection in list(self._connections):
             connection.go_away()
+        await self._until_empty(DRAIN_TIMEOUT_S)
+
+    async def _until_empty(self, timeout_s: float) -> None:
         self._empty.clear()
-        if self._connections:
+        if self._connections and timeout_s:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._empty.wait(), DRAIN_TIMEOUT_S)
+                await asyncio.wait_for(self._empty.wait(), timeout_s)
 
     def _on_bell(self) -> None:
         self._bell.clear()

@@ -12,7 +12,8 @@ class ClientSettings:
     """Who may connect, and what is waited for, for how long.
 
     Without a file, API keys are those of the environment, if any. 0 s for sessions: they end with
-    their connections. 0 s of idleness, 0 streams of an address: there is no limit.
+    their connections. 0 s of idleness, 0 streams of an address: there is no limit. 0 s of draining:
+    utterances end when the server is told to stop.
     """
 
     api_key_file: str | None = None
@@ -21,6 +22,7 @@ class ClientSettings:
     handshake_timeout_s: int = 10
     idle_timeout_s: int = 0
     unread_timeout_s: int = 30
+    drain_s: int = 0
 
 
 EVERYBODY: Final = ClientSettings()

@@ -224,28 +224,26 @@ class Processes:
                 return
             watched.poll(timeout_s * 1000)
 
-    def signal(self, name: str, number: int) -> None:
-        """Sends a signal to the living processes of a kind."""
-        for managed in self._processes:
-            process = managed.process
-            if managed.name == name and process is not None and process.poll() is None:
-                process.send_signal(number)
-
     def signal_ready(self, name: str, number: int) -> None:
         """The same to those that are ready: they have a handler, by which others would end."""
         for managed in self._processes:
             if managed.name == name and managed.process is not None and managed.is_ready:
                 managed.process.send_signal(number)
 
-    def wait_for_exit(self, name: str, timeout_s: float) -> bool:
-        """Waits until no process of a kind lives; False if some still do after ``timeout_s``."""
-        deadline_s = time.monotonic() + timeout_s
-        alive = [m.process for m in self._processes if m.name == name and m.process is not None]
-        while any(process.poll() is None for process in alive):
-            if time.monotonic() > deadline_s:
-                return False
-            time.sleep(POLL_S)
-        return True
+    def retire(self, name: str, number: int) -> Callable[[], bool]:
+        """Sends a signal to the processes of a kind, which end by it; nobody takes their places.
+
+        Returns what tells whether all of them have ended.
+        """
+        leaving = [m for m in self._processes if m.name == name]
+        self._processes = [m for m in self._processes if m.name != name]
+        processes = [m.process for m in leaving if m.process is not None]
+        for process in processes:
+            if process.poll() is None:
+                process.send_signal(number)
+        self._dismissed += processes
+        self._dismissed += [m.standby.dismiss() for m in leaving if m.standby is not None]
+        return lambda: all(process.poll() is not None for process in processes)
 
     def close(self) -> None:
         """Stops every process, by SIGTERM and then by SIGKILL, and frees the plane."""

@@ -80,6 +80,8 @@ class Session:
         "_slot",
         "_token",
         "_wav",
+        "_winds_down",
+        "_words_awaited",
         "closing",
         "finals",
         "finished",
@@ -108,6 +110,9 @@ class Session:
         self.received_dones = 0
         """Bytes of audio messages and `done` messages: how far the stream was taken in."""
         self._outgoing: list[bytes] = [self._ready(self.id)]
+        self._words_awaited = False
+        """Whether audio has come since the last final."""
+        self._winds_down: Closing | None = None
         self.closing: Closing | None = None
         self.finished = False
         self.finals = 0
@@ -167,6 +172,7 @@ class Session:
             self._end(Closing(INVALID_DATA, "wrong audio format", messages.error(str(error))))
             return
         self.received_bytes += len(data)
+        self._words_awaited = True
         self._queue_samples(self._resampler.feed(audio))
         self.pump()
 
@@ -201,6 +207,11 @@ class Session:
         """
         self._end(Closing(code, reason, notice))
 
+    def wind_down(self, code: int, reason: str) -> None:
+        """The server stops soon: the stream ends with its utterance, now if there is none."""
+        self._winds_down = Closing(code, reason)
+        self.pump()
+
     def pump(self) -> None:
         """Moves what waits into the slot and takes the results that have come."""
         while self._backlog and self._fits(self._backlog[0]):
@@ -210,6 +221,8 @@ class Session:
                 self._answer(record)
         except CorruptRecordError as error:
             self._break(error)
+        if self._winds_down is not None and not self._words_awaited:
+            self._end(self._winds_down)
 
     def _break(self, error: CorruptRecordError) -> None:
         """No more results will come, so none is waited for."""
@@ -249,6 +262,7 @@ class Session:
 
     def _answer(self, record: OutboxRecord) -> None:
         mark = self._marks.popleft() if record.requested else None
+        self._words_awaited &= not record.hypothesis.is_final
         hypothesis = record.hypothesis
         if hypothesis.words or mark is Mark.DONE:
             message_id = messages.new_id()

@@ -36,6 +36,8 @@ from shm.plane import PlaneError
 WATCH_S: Final = 0.1
 """How often heartbeats are looked at, and signals to stop; a death is seen at once."""
 DRAIN_TIMEOUT_S: Final = 10
+DRAINED_WATCH_S: Final = 0.02
+"""How soon the end of the last frontend is seen."""
 BACKLOG: Final = 1024
 """Connections that wait to be accepted; the kernel may lower it."""
 RECEIVE_BUFFER_BYTES: Final = 65_536
@@ -201,13 +203,22 @@ def _run(
         if handover is not None:
             handover.close()
         sockets.close()
-        engine.signal("frontend", signal.SIGUSR1 if succeeded else signal.SIGTERM)
-        engine.wait_for_exit("frontend", DRAIN_TIMEOUT_S)
+        _drain(engine, config, signal.SIGUSR1 if succeeded else signal.SIGTERM)
     except EngineError:
         if not signals.stop:
             raise
     finally:
         engine.close()
+
+
+def _drain(engine: Processes, config: ServeConfig, number: int) -> None:
+    """Streams get their finals, from an engine that is still watched over."""
+    gone = engine.retire("frontend", number)
+    deadline_s = time.monotonic() + config.clients.drain_s + DRAIN_TIMEOUT_S
+    while not gone() and time.monotonic() < deadline_s:
+        for event in engine.watch(time.monotonic()):
+            log.error(event)
+        engine.wait_for_death(DRAINED_WATCH_S)
 
 
 def _predecessor(config: ServeConfig) -> Predecessor | None:

@@ -30,6 +30,7 @@ def test_nothing_is_asked_of_clients_by_default() -> None:
         handshake_timeout_s=10,
         idle_timeout_s=0,
         unread_timeout_s=30,
+        drain_s=5,
     )
 
 
@@ -41,6 +42,7 @@ def test_nothing_is_asked_of_clients_by_default() -> None:
         ("REALTIME_ENGINE_HANDSHAKE_TIMEOUT_S", "1", "handshake_timeout_s", 1),
         ("REALTIME_ENGINE_IDLE_TIMEOUT_S", "600", "idle_timeout_s", 600),
         ("REALTIME_ENGINE_UNREAD_TIMEOUT_S", "5", "unread_timeout_s", 5),
+        ("REALTIME_ENGINE_DRAIN_S", "0", "drain_s", 0),
     ],
 )
 def test_a_number_by_its_flag_and_by_its_variable(

@@ -287,18 +287,17 @@ def test_a_predecessors_readiness_is_not_the_successors() -> None:
 # -- stopping
 
 
-def test_a_signal_goes_to_one_kind_and_its_end_is_waited_for(
+def test_one_kind_is_retired_and_its_end_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(processes_module, "STOP_TIMEOUT_S", 0)
     with stub_engine("run", "ignore SIGTERM") as engine:
         managed(engine, index=1).name = "stubborn"
         engine.start()
-        engine.signal("stub", signal.SIGTERM)
-        assert engine.wait_for_exit("stub", timeout_s=60)
-        engine.signal("stubborn", signal.SIGTERM)
-        assert not engine.wait_for_exit("stubborn", timeout_s=0)
-        engine.signal("stub", signal.SIGTERM)
+        gone = engine.retire("stub", signal.SIGTERM)
+        wait_until(gone, "it has ended")
+        assert engine.watch(time.monotonic()) == [], "nobody takes its place"
+        assert not engine.retire("stubborn", signal.SIGTERM)()
 
 
 def test_only_what_is_ready_is_signalled_where_that_is_asked() -> None:

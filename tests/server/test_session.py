@@ -306,6 +306,47 @@ def test_the_servers_end_has_its_own_code() -> None:
     assert (session.closing.code, session.closing.reason) == (GOING_AWAY, "the server is stopping")
 
 
+def test_winding_down_waits_for_the_utterance() -> None:
+    slot = FakeSlot()
+    session = session_on(slot)
+    session.receive_audio(pcm(1, 2))
+    session.wind_down(GOING_AWAY, "the server is stopping")
+    slot.partial("one")
+    assert kinds(session) == ["one"]
+    assert session.closing is None, "it has not ended yet"
+    session.receive_audio(pcm(3))
+    slot.endpoint("one two")
+    assert kinds(session) == ["one two"]
+    assert session.closing is not None
+    slot.answer("")
+    assert kinds(session) == []
+    assert session.finished
+    assert (session.closing.code, session.closing.reason) == (GOING_AWAY, "the server is stopping")
+
+
+@pytest.mark.parametrize("spoken", [False, True])
+def test_between_utterances_there_is_nothing_to_wait_for(spoken: bool) -> None:
+    slot = FakeSlot()
+    session = session_on(slot)
+    if spoken:
+        session.receive_audio(pcm(1, 2))
+        slot.endpoint("one")
+        assert kinds(session) == ["one"]
+    session.wind_down(GOING_AWAY, "the server is stopping")
+    assert session.closing is not None
+
+
+def test_the_end_may_come_before_the_utterance_s() -> None:
+    slot = FakeSlot()
+    session = session_on(slot)
+    session.receive_audio(pcm(1, 2))
+    session.wind_down(GOING_AWAY, "the server is stopping")
+    session.end(GOING_AWAY, "the server is stopping")
+    slot.answer("one")
+    assert kinds(session) == ["one"]
+    assert session.finished
+
+
 def test_numbers_are_digits_where_asked() -> None:
     as_said = ["seventy two", "room seventy two"]
     for text2int, expected in ((True, ["72", "room 72"]), (False, as_said)):
