@@ -50,8 +50,9 @@ class ModelServer:
         self._send(stream.open(self._last_number, partials))
 
     def release(self, stream: LinkStream) -> None:
-        """Nobody waits for ``stream`` any more. Its server tells when the slot is free."""
+        """Nobody waits for ``stream`` any more. Its slot is free for what is asked for next."""
         del self.streams[stream.number]
+        self.free += 1
         self._send(Release(stream.number))
 
     def send_audio(self) -> None:

@@ -117,6 +117,17 @@ def test_a_stream_waits_for_a_server(near: Near) -> None:
     assert server.taken() == [Audio(1, b"\x01\0\x02\0")]
 
 
+def test_what_a_stream_leaves_is_room_at_once(near: Near) -> None:
+    """Its server frees the slot before it reads what comes behind."""
+    server = Far(1)
+    near.link.connected(server)
+    near.pool.release(near.client())
+    near.link.pump()
+    assert near.told() == (1, 1)
+    near.client()
+    assert [type(frame) for frame in server.taken()] == [Open, Release, Open]
+
+
 def test_who_lost_a_race_goes_to_the_next_or_waits(near: Near) -> None:
     first, second = Far(1, rank=0), Far(0, rank=1)
     near.link.connected(first)
