@@ -9,7 +9,13 @@ from pathlib import Path
 import torch
 
 from gpu_worker.acoustic.load import load_model
-from gpu_worker.device import DeviceError, choose_device, uses_int8, windows_at_a_time
+from gpu_worker.device import (
+    DeviceError,
+    choose_device,
+    room_at_start,
+    uses_int8,
+    windows_at_a_time,
+)
 from gpu_worker.endpointing import (
     NOTHING_SPOKEN_MS,
     TRAILING_SILENCE_MS,
@@ -44,7 +50,8 @@ def main(child: Child) -> None:
     child.announce(line)
     device = choose_device(settings.device, child.index)
     spec = ModelSpec.load(Path(settings.model))
-    stepper = _stepper(child, settings, spec, device)
+    with room_at_start(str(device), child.generation):
+        stepper = _stepper(child, settings, spec, device)
     streams = streams_in_real_time(stepper, spec)
     if not child.take_turn(line):
         return

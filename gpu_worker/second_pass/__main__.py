@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from gpu_worker.device import DeviceError
+from gpu_worker.device import DeviceError, room_at_start
 from gpu_worker.figures import SecondPassFigures
 from gpu_worker.second_pass import SecondPassError
 from gpu_worker.second_pass.answering import Answering
@@ -50,7 +50,8 @@ def main(child: Child) -> None:
     device = kind.device(settings.device, child.index)
     if device == CPU:
         os.nice(NICENESS)
-    model = kind.load(Path(settings.model), device)
+    with room_at_start(device, child.generation):
+        model = kind.load(Path(settings.model), device)
     if not child.take_turn(line):
         return
     line.runs_on(None if device == CPU else int(device.partition(":")[2]))

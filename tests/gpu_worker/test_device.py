@@ -2,12 +2,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
 
+from gpu_worker import device as device_module
 from gpu_worker.acoustic import int8
-from gpu_worker.device import CUDA_BATCH, DeviceError, choose_device, uses_int8, windows_at_a_time
+from gpu_worker.device import (
+    CUDA_BATCH,
+    DeviceError,
+    choose_device,
+    room_at_start,
+    uses_int8,
+    windows_at_a_time,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -125,3 +134,45 @@ def test_8_bits_that_cannot_be_had_are_refused(
     monkeypatch.setattr(int8, "is_supported", lambda: device != "cpu")
     with pytest.raises(DeviceError, match=f"{reason}: use auto or float32"):
         uses_int8("int8", torch.device(device))
+
+
+@pytest.fixture
+def old_driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A machine with a GPU whose driver is too old for this PyTorch."""
+
+    def refuse() -> None:
+        raise RuntimeError("The NVIDIA driver on your system is too old\n(found version 11040).")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.cuda, "init", refuse)
+    monkeypatch.setattr(device_module, "DRIVER_NODE", tmp_path)
+
+
+@pytest.mark.usefixtures("old_driver")
+def test_a_gpu_that_cannot_be_used_is_not_passed_over() -> None:
+    with pytest.raises(DeviceError, match=r"too old \(found version 11040\).*--device cpu$"):
+        choose_device("auto", 0)
+    assert choose_device("cpu", 0) == torch.device("cpu")
+
+
+@pytest.mark.usefixtures("old_driver")
+def test_a_machine_without_a_driver_or_cuda_has_no_gpu(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(device_module, "DRIVER_NODE", tmp_path / "none")
+    assert choose_device("auto", 0) == torch.device("cpu")
+    monkeypatch.setattr(device_module, "DRIVER_NODE", tmp_path)
+    monkeypatch.setattr(torch.version, "cuda", None)
+    assert choose_device("auto", 0) == torch.device("cpu")
+
+
+def test_too_little_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (100 * 2**20, 8000 * 2**20))
+    told = r"^cuda:0 has too little memory: 100 of 8000 MiB"
+    with pytest.raises(DeviceError, match=told), room_at_start("cuda:0"):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB")
+    with pytest.raises(torch.OutOfMemoryError), room_at_start("cuda:0", generation=2):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB")
+    with pytest.raises(RuntimeError, match="another"), room_at_start("cuda:0"):
+        raise RuntimeError("another mistake")
