@@ -225,7 +225,7 @@ class Processes:
             watched.poll(timeout_s * 1000)
 
     def signal_ready(self, name: str, number: int) -> None:
-        """The same to those that are ready: they have a handler, by which others would end."""
+        """Sends a signal to those of a kind that are ready: others have no handler yet."""
         for managed in self._processes:
             if managed.name == name and managed.process is not None and managed.is_ready:
                 managed.process.send_signal(number)
@@ -242,7 +242,9 @@ class Processes:
             if process.poll() is None:
                 process.send_signal(number)
         self._dismissed += processes
-        self._dismissed += [m.standby.dismiss() for m in leaving if m.standby is not None]
+        for managed in leaving:
+            if managed.standby is not None:
+                self._dismiss(managed.standby)
         return lambda: all(process.poll() is not None for process in processes)
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from bench.chaos.comparison import Comparison
 from bench.chaos.rounds import FINAL_TIMEOUT_S, ChaosError, Door, Heard, Round, play
 
 Found = TypeVar("Found")
@@ -42,3 +43,24 @@ async def together(
     finally:
         for task in playing:
             task.cancel()
+
+
+async def one_after_another(
+    url: str,
+    pairs: Sequence[tuple[Round, Heard]],
+    first: int,
+    found: Comparison,
+    is_over: Callable[[], bool],
+) -> None:
+    """A stream that says rounds in turn, from number ``first`` on, until it is over.
+
+    Each is compared in ``found`` with what was heard of it undisturbed.
+    """
+    number = first
+    while not is_over():
+        said, expected = pairs[number % len(pairs)]
+        try:
+            found.add(said, expected, await play(url, said))
+        except ChaosError as error:
+            found.differences.append(str(error))
+        number += 1

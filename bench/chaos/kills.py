@@ -15,10 +15,11 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from bench.chaos.beside import one_after_another
 from bench.chaos.comparison import Comparison, quantiles
 from bench.chaos.killing import KINDS, Kill, Killer
 from bench.chaos.outcome import Outcome
-from bench.chaos.rounds import ChaosError, Heard, Round, play, play_all, spoken_rounds
+from bench.chaos.rounds import play_all, spoken_rounds
 from tests.conformance.server_process import ServerProcess
 
 
@@ -45,7 +46,7 @@ async def _kill(
     url: str, pid: int, options: argparse.Namespace
 ) -> tuple[Comparison, list[Kill], float]:
     rounds = spoken_rounds(options.streams)
-    expected = await play_all(url, rounds)
+    pairs = list(zip(rounds, await play_all(url, rounds), strict=True))
     interval_s = options.minutes * 60 / options.kills
     killer = Killer(pid, options.victims, interval_s, options.stop_share, options.seed)
     found = Comparison()
@@ -53,27 +54,8 @@ async def _kill(
     async with asyncio.TaskGroup() as group:
         killing = group.create_task(killer.run(options.kills))
         for stream in range(options.streams):
-            group.create_task(_stream(url, stream, rounds, expected, found, killing))
+            group.create_task(one_after_another(url, pairs, stream, found, killing.done))
     return found, killer.kills, time.monotonic() - began_s
-
-
-async def _stream(
-    url: str,
-    stream: int,
-    rounds: Sequence[Round],
-    expected: Sequence[Heard],
-    found: Comparison,
-    killing: asyncio.Task[None],
-) -> None:
-    """One round after the other, until there is no more killing."""
-    number = stream
-    while not killing.done():
-        index = number % len(rounds)
-        try:
-            found.add(rounds[index], expected[index], await play(url, rounds[index]))
-        except ChaosError as error:
-            found.differences.append(str(error))
-        number += 1
 
 
 def _figures(found: Comparison, kills: Sequence[Kill], took_s: float) -> dict[str, Any]:

@@ -19,17 +19,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from bench.chaos.beside import one_after_another
+from bench.chaos.comparison import Comparison
 from bench.chaos.outcome import Outcome
-from bench.chaos.rounds import ChaosError, Heard, Round, play
+from bench.chaos.rounds import Round, play_all, spoken_rounds
 from bench.footprint import processes
 from models import BUNDLED_MODEL
 from tests.conformance.server_process import ServerProcess
-from tests.conformance.speech import clips
 from tests.conformance.waiting import wait_until
 
-CLIPS: Final = 20
-UTTERANCES: Final = 3
-PAUSE: Final = bytes(2 * 19_200)
 FILES: Final = ("lm.bin", "words.txt")
 READ: Final = "the language model was read again"
 
@@ -41,13 +39,7 @@ def add_options(add: Callable[..., Any]) -> None:
 
 def run(options: argparse.Namespace) -> Outcome:
     """With the options' streams and flags. Raises ChaosError if it fails undisturbed."""
-    pcm = [clip.audio.tobytes() for clip in clips(CLIPS)]
-    rounds = [
-        Round.of(
-            f"round {n}", [pcm[(UTTERANCES * n + i) % CLIPS] for i in range(UTTERANCES)], PAUSE
-        )
-        for n in range(options.streams)
-    ]
+    rounds = spoken_rounds(options.streams)
     flags = ("--slots", str(2 * options.streams), *options.server_flags)
     return asyncio.run(reloads(flags, rounds, options.reloads))
 
@@ -58,14 +50,15 @@ async def reloads(flags: Sequence[str], rounds: Sequence[Round], times: int) -> 
         folder = Path(name)
         replace_files(folder)
         with ServerProcess("--lm", str(folder / FILES[0]), *flags) as server:
-            expected = await asyncio.gather(*(play(server.url, said) for said in rounds))
-            failures: list[str] = []
-            finals: list[int] = []
+            pairs = list(zip(rounds, await play_all(server.url, rounds), strict=True))
+            found = Comparison()
             over = asyncio.Event()
             took_s: list[float] = []
             async with asyncio.TaskGroup() as clients:
-                for said, heard in zip(rounds, expected, strict=True):
-                    clients.create_task(_speak(server.url, said, heard, finals, failures, over))
+                for stream in range(len(pairs)):
+                    clients.create_task(
+                        one_after_another(server.url, pairs, stream, found, over.is_set)
+                    )
                 for number in range(times):
                     began_s = time.monotonic()
                     await asyncio.to_thread(replace_files, folder)
@@ -77,34 +70,16 @@ async def reloads(flags: Sequence[str], rounds: Sequence[Round], times: int) -> 
                 over.set()
             wait_until(lambda: set(copies(server.pid)) == {1}, "each decoder holds one model")
             unexpected = [line for line in server.log.splitlines() if " ERROR " in line]
-    failures += unexpected
     return Outcome(
-        [
-            f"{times} reloads, {max(took_s, default=0):.1f} s at most; {len(finals)} connections, "
-            f"{sum(finals)} finals: {len(failures)} differ or were lost",
-        ],
-        {"reloads": times, "took_s": took_s, "connections": len(finals), "finals": sum(finals)},
-        failures,
+        [f"{times} reloads, {max(took_s, default=0):.1f} s at most", found.line],
+        {
+            "reloads": times,
+            "took_s": took_s,
+            "connections": found.rounds,
+            "finals": found.finals,
+        },
+        found.differences + unexpected,
     )
-
-
-async def _speak(
-    url: str,
-    said: Round,
-    expected: Heard,
-    finals: list[int],
-    failures: list[str],
-    over: asyncio.Event,
-) -> None:
-    while not over.is_set():
-        try:
-            heard = await play(url, said)
-        except ChaosError as error:
-            failures.append(str(error))
-            continue
-        finals.append(len(heard.finals))
-        if heard.finals != expected.finals:
-            failures.append(f"{said.name}: {heard.finals} instead of {expected.finals}")
 
 
 def replace_files(folder: Path) -> None:

@@ -110,21 +110,28 @@ class Heard:
         return waits
 
 
-def rounds_of(clips: Sequence[bytes], count: int, seconds: float = 0) -> list[Round]:
-    """As many rounds of `UTTERANCES` of the clips in turn, or of more, to last ``seconds``."""
-    pause = bytes(2 * round(PAUSE_S * RATE_HZ))
+def rounds_of(
+    clips: Sequence[bytes],
+    count: int,
+    seconds: float = 0,
+    *,
+    utterances: int = UTTERANCES,
+    pause_s: float = PAUSE_S,
+) -> list[Round]:
+    """As many rounds of so many of the clips in turn, or of more, to last ``seconds``."""
+    pause = bytes(2 * round(pause_s * RATE_HZ))
     rounds = []
     for number in range(count):
         said: list[bytes] = []
-        while len(said) < UTTERANCES or sum(map(len, said)) < 2 * RATE_HZ * seconds:
-            said.append(clips[(UTTERANCES * number + len(said)) % len(clips)])
+        while len(said) < utterances or sum(map(len, said)) < 2 * RATE_HZ * seconds:
+            said.append(clips[(utterances * number + len(said)) % len(clips)])
         rounds.append(Round.of(f"round {number}", said, pause))
     return rounds
 
 
-def spoken_rounds(count: int, seconds: float = 0) -> list[Round]:
-    """`rounds_of` the load tester's clips."""
-    return rounds_of([clip.audio.tobytes() for clip in clips(CLIPS)], count, seconds)
+def spoken_rounds(count: int, seconds: float = 0, **form: Any) -> list[Round]:
+    """`rounds_of` the load tester's clips, with its other arguments in ``form``."""
+    return rounds_of([clip.audio.tobytes() for clip in clips(CLIPS)], count, seconds, **form)
 
 
 async def play_all(url: str, rounds: Sequence[Round], *, door: Door | None = None) -> list[Heard]:

@@ -24,14 +24,23 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from bench.chaos.outcome import Outcome
-from bench.chaos.rounds import FINAL_TIMEOUT_S, TARGET, Heard, Round, canonical, play
+from bench.chaos.requests import opening_request, status_of
+from bench.chaos.rounds import (
+    FINAL_TIMEOUT_S,
+    RATE_HZ,
+    TARGET,
+    Heard,
+    Round,
+    canonical,
+    play,
+    play_all,
+    spoken_rounds,
+)
 from tests.conformance.server_process import HOST, ServerProcess
-from tests.conformance.speech import clips
 from tools.loadtest.statistics import percentile
 
-CLIPS: Final = 20
 UTTERANCES: Final = 2
-PAUSE: Final = bytes(2 * 16_000)
+PAUSE_S: Final = 1.0
 GOING_AWAY: Final = 1001
 KNOCK_S: Final = 0.05
 READY_S: Final = 0.05
@@ -44,13 +53,7 @@ def add_options(add: Callable[..., Any]) -> None:
 
 def run(options: argparse.Namespace) -> Outcome:
     """With the options' streams and flags. Raises ChaosError if it fails undisturbed."""
-    pcm = [clip.audio.tobytes() for clip in clips(CLIPS)]
-    rounds = [
-        Round.of(
-            f"round {n}", [pcm[(UTTERANCES * n + i) % CLIPS] for i in range(UTTERANCES)], PAUSE
-        )
-        for n in range(options.streams)
-    ]
+    rounds = spoken_rounds(options.streams, utterances=UTTERANCES, pause_s=PAUSE_S)
     flags = ("--slots", str(4 * options.streams), *options.server_flags)
     return asyncio.run(takeovers(flags, rounds, options.takeovers))
 
@@ -74,7 +77,7 @@ async def takeovers(flags: Sequence[str], rounds: Sequence[Round], times: int) -
     with ExitStack() as servers:
         server = servers.enter_context(ServerProcess(*flags))
         url = server.url
-        expected = await asyncio.gather(*(play(url, said) for said in rounds))
+        expected = await play_all(url, rounds)
         over = asyncio.Event()
         async with asyncio.TaskGroup() as clients:
             for said, heard in zip(rounds, expected, strict=True):
@@ -159,7 +162,7 @@ async def _say(url: str, said: Round) -> tuple[list[str], int | None]:
         try:
             for message in said.messages:
                 if isinstance(message, bytes):
-                    due_s += len(message) / 32_000
+                    due_s += len(message) / 2 / RATE_HZ
                     await asyncio.sleep(due_s - time.monotonic())
                 await client.send(message)
             await client.close()
@@ -171,19 +174,15 @@ async def _say(url: str, said: Round) -> tuple[list[str], int | None]:
 
 async def _knock(port: int, seen: Seen, over: asyncio.Event) -> None:
     """Opens a stream and leaves, again and again: each must be let in."""
-    request = (
-        f"GET / HTTP/1.1\r\nHost: {HOST}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-    ).encode()
     while not over.is_set():
         began_s = time.monotonic()
         try:
             async with asyncio.timeout(FINAL_TIMEOUT_S):
                 reader, writer = await asyncio.open_connection(HOST, port)
-                writer.write(request)
+                writer.write(opening_request())
                 answer = await reader.readuntil(b"\r\n\r\n")
                 writer.transport.abort()
-            if not answer.startswith(b"HTTP/1.1 101"):
+            if status_of(answer) != 101:
                 seen.failures.append(f"a connect was answered with {answer[:40]!r}")
         except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
             seen.failures.append(f"a connect failed: {type(error).__name__}: {error}")
