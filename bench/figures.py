@@ -21,9 +21,10 @@ from server.operator_pages import OperatorPages
 from shm.audio_ring import Samples
 from shm.decoder_slot import DecoderSlot
 from shm.doorbells import Doorbells
-from shm.frontend_slot import FrontendSlot, SlotPool
+from shm.frontend_slot import FrontendSlot
 from shm.layout import Geometry
 from shm.plane import Plane
+from shm.slot_pool import SlotPool
 
 SLOTS: Final = 64
 SPEECH: Final = Geometry(SLOTS, 1, 1, 4, 16_000, 16, 640, 29, second_passes=1)

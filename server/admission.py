@@ -7,7 +7,6 @@ and takes times; what is admitted, written and taken is decided by those around 
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NoReturn, Protocol
@@ -19,13 +18,15 @@ from server.capacity import Capacity
 from shm import figures
 from shm.arrivals import Arrivals
 from shm.figures import MICRO, Block
-from shm.frontend_slot import FrontendSlot, SlotPool
+from shm.frontend_slot import FrontendSlot
 from shm.lateness import Lateness
 from shm.layout import PARTIALS_OF_ENGINE
 from shm.link_line import LinkLine
 from shm.outbox import OutboxRecord
 from shm.plane import Plane
 from shm.process_line import ProcessLine
+from shm.said import Said
+from shm.slot_pool import SlotPool
 from shm.trace import Trace
 
 FULL: Final = "full"
@@ -84,6 +85,7 @@ class Doorkeeper(Protocol):
     """What a connection needs to be let in and out; see `Admission`."""
 
     def claim(self, *, make_room: Callable[[], bool]) -> MeasuredSlot: ...
+    def find(self) -> list[MeasuredSlot]: ...
     def count(self, counter: figures.Counter) -> None: ...
     def release(self, slot: MeasuredSlot) -> None: ...
     def refuse(self, reason: str) -> None: ...
@@ -144,12 +146,14 @@ class Admission:
             if not make_room():
                 self._refuse_for(slot.reason, slot.message)
         self._figures.admitted.add()
-        arrivals = Arrivals(self._plane, slot.slot)
-        measured = MeasuredSlot(slot, arrivals, self._figures, self._plane)
-        self._let_in.add(measured)
+        measured = self._measured(slot)
         if self._capacity is not None:
             self._capacity.let_in(self._lateness.held, time.monotonic())
         return measured
+
+    def find(self) -> list[MeasuredSlot]:
+        """The sessions that a predecessor of this process left open; see `SlotPool.find`."""
+        return [self._measured(slot) for slot in self._pool.find()]
 
     def release(self, slot: MeasuredSlot) -> None:
         """Ends the session at once: what was not finalised is dropped with it."""
@@ -170,6 +174,12 @@ class Admission:
     def count(self, counter: figures.Counter) -> None:
         """A session was come back to, or given up: `figures.RESUMED` or `GIVEN_UP`."""
         self._figures.kept[counter].add()
+
+    def _measured(self, slot: FrontendSlot) -> MeasuredSlot:
+        arrivals = Arrivals(self._plane, slot.slot)
+        measured = MeasuredSlot(slot, arrivals, self._figures, self._plane)
+        self._let_in.add(measured)
+        return measured
 
     def _refuse_for(self, reason: str, message: str) -> NoReturn:
         self.refuse(reason)
@@ -219,10 +229,11 @@ class MeasuredSlot:
         self._arrivals = arrivals
         self._figures = counted
         self._rate_hz = plane.geometry.sample_rate_hz
-        self._asked_ns: deque[int] = deque()  # as many as there are marks without their final
+        self._asked_ns: dict[int, int] = {}  # by mark, of those of ours without their final
         self._sent = (0, 0)
         self._received_ns = 0
-        self._taken: list[tuple[bool, tuple[int, ...]]] = []  # since `sent`: requested, its times
+        # What was taken since `sent`: its mark, if it was requested, and its times.
+        self._taken: list[tuple[int | None, tuple[int, ...]]] = []
         arrivals.begin(slot.audio_head, time.monotonic_ns())
 
     @property
@@ -237,11 +248,25 @@ class MeasuredSlot:
     def free_marks(self) -> int:
         return self.measured.free_marks
 
+    @property
+    def marks_pending(self) -> int:
+        return self.measured.marks_pending
+
+    @property
+    def said(self) -> Said:
+        return self.measured.said
+
+    def introduce(self, client: bytes) -> None:
+        self.measured.introduce(client)
+
+    def audio_begins(self, header_bytes: int) -> None:
+        self.measured.audio_begins(header_bytes)
+
     def final_is_late(self, now_ns: int) -> bool:
         """Whether a final was asked for long ago, though all audio has been computed since."""
         return (
             bool(self._asked_ns)
-            and now_ns - self._asked_ns[0] > FINAL_LATE_NS
+            and now_ns - next(iter(self._asked_ns.values())) > FINAL_LATE_NS
             and self.measured.computed_samples >= self.measured.received_samples
         )
 
@@ -256,14 +281,15 @@ class MeasuredSlot:
         self.measured.write_audio(samples)
         self._figures.audio.add(count * MICRO // self._rate_hz)
 
-    def write_mark(self) -> None:
-        self._asked_ns.append(time.monotonic_ns())
-        self.measured.write_mark()
+    def write_mark(self, received_bytes: int = 0, *, is_last: bool = False) -> None:
+        self.measured.write_mark(received_bytes, is_last=is_last)
+        self._asked_ns[self.measured.marks_set] = time.monotonic_ns()
 
     def take(self) -> OutboxRecord | None:
         record = self.measured.take()
         if record is not None:
-            self._taken.append((record.requested, self.measured.taken_times_ns))
+            mark = record.resume.mark - self.measured.base_mark if record.requested else None
+            self._taken.append((mark, self.measured.taken_times_ns))
         return record
 
     def sent(self, finals: int, partials: int) -> None:
@@ -279,18 +305,17 @@ class MeasuredSlot:
 
     def kept(self) -> None:
         """What was taken waits for a client that has gone: no latency of the engine's."""
-        for requested, _ in self._taken:
-            if requested:
-                self._asked_ns.popleft()
+        for mark, _ in self._taken:
+            self._asked_ns.pop(mark or 0, None)
         self._taken.clear()
 
     def _count(self, now_ns: int) -> None:
         counted = self._figures
-        for requested, times_ns in self._taken:
+        for mark, times_ns in self._taken:
             trace = Trace._make((*times_ns, now_ns))
             counted.published_to_sent.add((now_ns - trace.published_ns) // 1000)
-            if requested:
-                counted.done_to_final.add((now_ns - self._asked_ns.popleft()) // 1000)
+            if mark in self._asked_ns:  # no predecessor of this process was asked for it
+                counted.done_to_final.add((now_ns - self._asked_ns.pop(mark)) // 1000)
             if trace.received_ns:
                 self.measured.leave_trace(trace)
         self._taken.clear()

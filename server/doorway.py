@@ -7,16 +7,21 @@ client comes back to (`server.keeping`).
 
 from __future__ import annotations
 
+import logging
 from typing import Final
 
 from server.addresses import Addresses
-from server.admission import Doorkeeper, NoSlotError
+from server.admission import Doorkeeper, MeasuredSlot, NoSlotError
+from server.adoption import Client, position_of
 from server.api_keys import ApiKeys
 from server.frontend_settings import EVERYBODY, ClientSettings
 from server.handshake import NEW, SESSION, Opening, RequestError, parse_request, query_of
 from server.keeping import Holder, Keeping, NotTheSameError, Stream
 from server.session import Session
 from shm.figures import GIVEN_UP, RESUMED
+from shm.seal import CorruptRecordError
+
+log = logging.getLogger("realtime_engine.doorway")
 
 RETRY_AFTER_S: Final = 2
 _LATER: Final = (("Retry-After", str(RETRY_AFTER_S)),)
@@ -84,8 +89,47 @@ class Doorway:
         session = Session(slot, opening.parameters, self._model_rate_hz, token)
         stream = Stream(session, slot, opening.parameters, address, token, holder)
         if token is not None:
+            client = Client(token, opening.parameters, address, session.id)
+            slot.introduce(client.to_bytes())
             self._keeping.add(stream)
         return stream
+
+    def find(self, now_s: float) -> int:
+        """Goes on with the sessions of this process's predecessor whose clients may come back.
+
+        Returns how many they are; the others are ended. Before anybody is let in.
+        """
+        streams = [self._found(slot) for slot in self._admission.find()]
+        for stream in filter(None, streams):
+            self._addresses.enter(stream.address)
+            self._keeping.find(stream, now_s)
+        return sum(stream is not None for stream in streams)
+
+    def _found(self, slot: MeasuredSlot) -> Stream | None:
+        """The stream in a slot that a predecessor left open; None if it ends here."""
+        left_open = slot.measured
+        try:
+            sheet = left_open.client() if self._keeping.keep_s else None
+            left_open.recall()
+        except CorruptRecordError as error:
+            log.error("slot %d, its session is given up: %s", slot.slot, error)
+            sheet = None
+        if sheet is not None:
+            client = Client.from_bytes(sheet)
+            rate_hz = client.parameters.sample_rate_hz
+            position = position_of(left_open, rate_hz, self._model_rate_hz)
+            if position is not None and not slot.said.lost:
+                session = Session(
+                    slot,
+                    client.parameters,
+                    self._model_rate_hz,
+                    client.token,
+                    position,
+                    client.session_id,
+                )
+                return Stream(session, slot, client.parameters, client.address, client.token)
+        self._admission.release(slot)
+        return None
 
     def refuse(self, reason: str) -> None:
         """A client was sent away for a reason that was found out elsewhere."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import signal
 import socket
 from typing import Final
@@ -28,8 +29,8 @@ from server.read_files import ReadFiles
 from server.site import Site, console_pages
 from server.tls import TlsError
 from shm.child import Child, run_child
-from shm.frontend_slot import SlotPool
 from shm.process_line import ProcessLine
+from shm.slot_pool import SlotPool
 
 HEARTBEAT_S: Final = 1.0
 ROOM_POLL_S: Final = 0.02
@@ -40,6 +41,9 @@ DRAIN_TIMEOUT_S: Final = 8.0
 LET_IN_S: Final = 1.0
 """How long connections that this process has accepted may take for their requests, once another
 server accepts in its place."""
+
+
+log = logging.getLogger("realtime_engine.frontend")
 
 
 class Frontend:
@@ -90,6 +94,9 @@ class Frontend:
 
         Operators that have no socket of their own find their pages on the clients' one.
         """
+        found = self._doorway.find(self._loop.time())
+        if found:
+            log.warning("%d sessions of a frontend that died wait for their clients", found)
         tls = self._files.tls
         pages = self._operator_pages
         everything = Site(console_pages() | pages.all())

@@ -74,6 +74,11 @@ class Keeping:
         assert stream.token is not None, "nobody could come back to it"
         self._streams[stream.token] = stream
 
+    def find(self, stream: Stream, now_s: float) -> None:
+        """A stream with a token that another process began: nobody is connected to it."""
+        self.add(stream)
+        self.leave_alone(stream, now_s)
+
     def come_back(self, token: str, parameters: Parameters, holder: Holder) -> Stream | None:
         """The session of ``token``, held by ``holder`` from now on; None if there is none.
 

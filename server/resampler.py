@@ -28,7 +28,7 @@ and delay.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import soxr
@@ -37,6 +37,17 @@ from numpy.typing import NDArray
 _INT16_MIN: Final = -32768
 _INT16_MAX: Final = 32767
 _NO_SAMPLES: Final = np.zeros(0, np.float32)
+_MEMORY_S: Final = 0.06
+"""What a sample depends on lies no further from it than this."""
+_GRID: Final = 500
+"""Among so many input samples one falls on an output sample, at the rates that are in use."""
+
+
+class Restart(NamedTuple):
+    """Feed the samples from ``begin`` on, and drop the first ``surplus`` that come out."""
+
+    begin: int
+    surplus: int
 
 
 class Resampler:
@@ -65,6 +76,24 @@ class Resampler:
         if self._stream is None:
             return samples
         return _to_int16(self._stream.resample_chunk(samples.astype(np.float32)))
+
+    @staticmethod
+    def restart(given: int, input_rate_hz: int, output_rate_hz: int) -> Restart:
+        """Where a new one has to begin to go on with a stream that has given ``given`` samples.
+
+        The samples are then those that the first one would have given, to the last bit or two of
+        rounding; at odd rates (8001 Hz) they may lie a fraction of a sample beside them.
+        """
+        if input_rate_hz == output_rate_hz:
+            return Restart(given, 0)
+        latest = given * input_rate_hz // output_rate_hz - int(_MEMORY_S * input_rate_hz)
+        if latest <= 0:
+            return Restart(0, given)
+        later_first = np.arange(latest, max(-1, latest - _GRID - 1), -1)
+        beside = later_first * output_rate_hz % input_rate_hz
+        begin = int(later_first[np.argmin(np.minimum(beside, input_rate_hz - beside))])
+        given_before = (2 * begin * output_rate_hz + input_rate_hz) // (2 * input_rate_hz)
+        return Restart(begin, given - given_before)
 
     def flush(self) -> NDArray[np.int16]:
         """Give everything still held, as if silence followed, and start afresh for more audio.

@@ -12,7 +12,6 @@ reading: the client is slowed by TCP and nothing is dropped (rule R8).
 
 from __future__ import annotations
 
-import enum
 from collections import deque
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server import messages
+from server.adoption import Position
 from server.deliveries import Deliveries
 from server.handshake import Parameters, max_message_bytes
 from server.resampler import Resampler
@@ -28,6 +28,7 @@ from server.text2int import convert
 from server.wav import WavError, WavHeaderSkipper
 from shm.outbox import OutboxRecord
 from shm.records import Hypothesis
+from shm.said import Said
 from shm.seal import CorruptRecordError
 
 DONE: Final = "done"
@@ -45,16 +46,26 @@ class Slot(Protocol):
     def wanted_samples(self) -> int: ...
     @property
     def free_marks(self) -> int: ...
+    @property
+    def marks_pending(self) -> int: ...
+    @property
+    def said(self) -> Said: ...
+    def audio_begins(self, header_bytes: int) -> None: ...
     def write_audio(self, samples: NDArray[np.int16]) -> None: ...
-    def write_mark(self) -> None: ...
+    def write_mark(self, received_bytes: int, *, is_last: bool) -> None: ...
     def take(self) -> OutboxRecord | None: ...  # or raises CorruptRecordError
 
 
-class Mark(enum.Enum):
-    """Why a final was asked for."""
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A final is asked for, of what was received until then.
 
-    DONE = enum.auto()  # answered even when no words were heard
-    ENDING = enum.auto()  # the last one: sent if it holds words, then the session is finished
+    By ``done`` it is answered even when no words were heard. If it is the last one it is sent if it
+    holds words, and the session is finished.
+    """
+
+    received_bytes: int
+    is_last: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +83,14 @@ class Session:
     __slots__ = (
         "_backlog",
         "_deliveries",
+        "_ends_by_mark",
+        "_has_audio",
         "_limit_bytes",
-        "_marks",
         "_outgoing",
         "_parameters",
         "_resampler",
         "_slot",
+        "_surplus",
         "_token",
         "_wav",
         "_winds_down",
@@ -92,25 +105,39 @@ class Session:
     )
 
     def __init__(
-        self, slot: Slot, parameters: Parameters, model_rate_hz: int, token: str | None = None
+        self,
+        slot: Slot,
+        parameters: Parameters,
+        model_rate_hz: int,
+        token: str | None = None,
+        found: Position | None = None,
+        session_id: str | None = None,
     ) -> None:
-        """With ``token`` its client may come back to it, see `come_back`."""
+        """With ``token`` its client may come back to it, see `come_back`.
+
+        Where another process began it, ``found`` says how far it has come, and its
+        ``session_id`` is the one of then.
+        """
+        begun = found or Position(0, 0, 0)
         self._slot = slot
         self._parameters = parameters
         self._limit_bytes = max_message_bytes(parameters.sample_rate_hz)
-        self._wav = WavHeaderSkipper(parameters.sample_rate_hz)
+        self._has_audio = begun.has_begun
+        self._wav = WavHeaderSkipper(parameters.sample_rate_hz, has_begun=self._has_audio)
         self._resampler = Resampler(parameters.sample_rate_hz, model_rate_hz)
         self._backlog: deque[NDArray[np.int16] | Mark] = deque()
-        self._marks: deque[Mark] = deque()
-        self.id = messages.new_id()
+        self._surplus = begun.surplus
+        self._ends_by_mark = False
+        """Whether the last mark has been set."""
+        self.id = session_id or messages.new_id()
         """The ``msgId`` of its ready message: the session's name in the log."""
         self._token = token
-        self._deliveries = None if token is None else Deliveries()
-        self.received_bytes = 0
-        self.received_dones = 0
+        self._deliveries = None if token is None else Deliveries(slot.said, token)
+        self.received_bytes = begun.audio_bytes
+        self.received_dones = begun.dones
         """Bytes of audio messages and `done` messages: how far the stream was taken in."""
-        self._outgoing: list[bytes] = [self._ready(self.id)]
-        self._words_awaited = False
+        self._outgoing: list[bytes] = [] if found else [self._ready(self.id)]
+        self._words_awaited = self._has_audio
         """Whether audio has come since the last final."""
         self._winds_down: Closing | None = None
         self.closing: Closing | None = None
@@ -173,7 +200,7 @@ class Session:
             return
         self.received_bytes += len(data)
         self._words_awaited = True
-        self._queue_samples(self._resampler.feed(audio))
+        self._queue_audio(audio)
         self.pump()
 
     def receive_text(self, text: str) -> None:
@@ -181,11 +208,10 @@ class Session:
         if self.closing is not None:
             return
         if text != DONE:
-            message_id = messages.new_id()
-            self._say(message_id, messages.unknown_text(text, message_id))
+            self._say(messages.unknown_text(text, self._next_id()))
             return
         self.received_dones += 1
-        self._queue_mark(Mark.DONE)
+        self._queue_mark(is_last=False)
         self.pump()
 
     def receive_undecodable_text(self) -> None:
@@ -235,18 +261,27 @@ class Session:
     def _end(self, closing: Closing) -> None:
         if self.closing is None:
             self.closing = closing
-            self._queue_mark(Mark.ENDING)
+            self._queue_mark(is_last=True)
             self.pump()
 
-    def _queue_mark(self, mark: Mark) -> None:
+    def _queue_mark(self, *, is_last: bool) -> None:
         """An utterance ends: what header skipper and resampler still hold belongs to it."""
-        self._queue_samples(self._resampler.feed(self._wav.flush()))
+        self._queue_audio(self._wav.flush())
         self._queue_samples(self._resampler.flush())
-        self._backlog.append(mark)
+        self._surplus = 0
+        self._backlog.append(Mark(self.received_bytes, is_last))
+
+    def _queue_audio(self, audio: bytes) -> None:
+        if audio and not self._has_audio:
+            self._has_audio = True
+            self._slot.audio_begins(self.received_bytes - len(audio))
+        self._queue_samples(self._resampler.feed(audio))
 
     def _queue_samples(self, samples: NDArray[np.int16]) -> None:
-        if samples.shape[0]:
-            self._backlog.append(samples)
+        again = min(self._surplus, samples.shape[0])
+        self._surplus -= again
+        if again < samples.shape[0]:
+            self._backlog.append(samples[again:])
 
     def _fits(self, item: NDArray[np.int16] | Mark) -> bool:
         if isinstance(item, Mark):
@@ -255,31 +290,33 @@ class Session:
 
     def _hand_over(self, item: NDArray[np.int16] | Mark) -> None:
         if isinstance(item, Mark):
-            self._slot.write_mark()
-            self._marks.append(item)
+            self._slot.write_mark(item.received_bytes, is_last=item.is_last)
+            self._ends_by_mark = item.is_last
         else:
             self._slot.write_audio(item)
 
     def _answer(self, record: OutboxRecord) -> None:
-        mark = self._marks.popleft() if record.requested else None
-        self._words_awaited &= not record.hypothesis.is_final
+        is_last = record.requested and self._ends_by_mark and not self._slot.marks_pending
         hypothesis = record.hypothesis
-        if hypothesis.words or mark is Mark.DONE:
-            message_id = messages.new_id()
-            message = messages.hypothesis(self._written(hypothesis), message_id)
-            self._say(message_id, message, passes=not hypothesis.is_final)
+        self._words_awaited &= not hypothesis.is_final
+        if hypothesis.words or (record.requested and not is_last):
+            message = messages.hypothesis(self._written(hypothesis), self._next_id())
+            self._say(message, passes=not hypothesis.is_final)
             self.finals += hypothesis.is_final
             self.partials += not hypothesis.is_final
-        if mark is Mark.ENDING:
+        if is_last:
             assert self.closing is not None, "the last mark follows the decision to close"
             if self.closing.notice is not None:
                 self._outgoing.append(self.closing.notice)
             self.finished = True
 
-    def _say(self, message_id: str, message: bytes, *, passes: bool = False) -> None:
+    def _next_id(self) -> str:
+        return messages.new_id() if self._deliveries is None else self._deliveries.next_id()
+
+    def _say(self, message: bytes, *, passes: bool = False) -> None:
         self._outgoing.append(message)
         if self._deliveries is not None:
-            self._deliveries.add(message_id, message, passes=passes)
+            self._deliveries.add(message, passes=passes)
 
     def _ready(self, message_id: str) -> bytes:
         if self._token is None:

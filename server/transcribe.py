@@ -21,7 +21,7 @@ from server.engine import Engine
 from server.handshake import Parameters, max_message_bytes
 from server.processes import EngineError
 from server.session import Session
-from shm.frontend_slot import SlotPool
+from shm.slot_pool import SlotPool
 
 WAIT_MS: Final = 50
 

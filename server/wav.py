@@ -26,9 +26,10 @@ class WavHeaderSkipper:
 
     __slots__ = ("_chunk_at", "_held", "_rate_hz")
 
-    def __init__(self, rate_hz: int) -> None:
+    def __init__(self, rate_hz: int, *, has_begun: bool = False) -> None:
+        """``has_begun``: the first bytes of the stream are behind it."""
         self._rate_hz = rate_hz
-        self._held: bytearray | None = bytearray()
+        self._held = None if has_begun else bytearray()
         self._chunk_at = _RIFF_BYTES
 
     def feed(self, data: bytes) -> bytes:

@@ -1,21 +1,22 @@
-"""A frontend's side of the plane: claiming a slot, writing audio and marks, taking results.
+"""A frontend's side of a slot: audio and marks in, results out, and what its successor must know.
 
-A slot belongs to the process that holds the record lock on byte ``slot`` of the memfd. The kernel
-drops the lock with its holder, so no crash leaves a slot taken; and only the holder writes the
-slot's frontend line, so every word keeps one writer.
+A frontend that dies takes sockets and resamplers with it. What it has written of a session stays,
+and its successor goes on from there (`FrontendSlot.find`): the session, how much of the client's
+stream is in the rings, who the client is and what it has been told.
 """
 
 from __future__ import annotations
 
-import fcntl
-from typing import Final
+from typing import Final, NamedTuple
 
 from shm import layout
 from shm.audio_ring import Samples, copy_in
 from shm.doorbells import Doorbells
 from shm.outbox import OutboxRecord, read_outbox
 from shm.plane import Plane
+from shm.said import Said
 from shm.seal import CorruptRecordError
+from shm.sheet import read_sheet, write_sheet
 from shm.stamp import earlier_of, stamp_of
 from shm.trace import OF_OUTBOX, Trace
 
@@ -26,67 +27,13 @@ MOST_AHEAD_CHUNKS: Final = 4
 """At least so much in any case: a chunk is computed when its look-ahead is there."""
 
 
-class SlotPool:
-    """The slots that this frontend may claim: any that nobody holds."""
+class NewestMark(NamedTuple):
+    """Where a stream's resampler began afresh: at this sample of the slot, and at this byte of the
+    client's; the last mark of a session says that its client has ended it."""
 
-    __slots__ = ("_bells", "_frontend", "_next", "_plane", "_slots")
-
-    def __init__(self, plane: Plane, bells: Doorbells, frontend: int) -> None:
-        self._plane = plane
-        self._bells = bells
-        self._frontend = frontend
-        self._slots: dict[int, FrontendSlot] = {}
-        self._next = 0
-        self._end_predecessors_sessions()
-
-    def claim(
-        self, origin_samples: int = 0, partials: int = layout.PARTIALS_OF_ENGINE
-    ) -> FrontendSlot | None:
-        """A free slot with a fresh session, or None when every slot is held.
-
-        ``origin_samples`` of its stream were settled before: times count from before them.
-        """
-        slots = self._plane.geometry.slots
-        for step in range(slots):
-            slot = (self._next + step) % slots
-            if slot not in self._slots and self._lock(slot):
-                self._next = slot + 1
-                self._slots[slot] = FrontendSlot(
-                    self._plane, self._bells, slot, self._frontend, origin_samples, partials
-                )
-                return self._slots[slot]
-        return None
-
-    def release(self, slot: FrontendSlot) -> None:
-        """Ends the session at once: what was not finalised is dropped with it."""
-        del self._slots[slot.slot]
-        slot.end_session()
-        fcntl.lockf(self._plane.fd, fcntl.LOCK_UN, 1, slot.slot)
-
-    @property
-    def held(self) -> int:
-        return len(self._slots)
-
-    def _lock(self, slot: int) -> bool:
-        try:
-            fcntl.lockf(self._plane.fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, slot)
-        except (BlockingIOError, PermissionError):
-            return False
-        return True
-
-    def _end_predecessors_sessions(self) -> None:
-        """A frontend that died left its sessions open; its successor closes them."""
-        for slot in range(self._plane.geometry.slots):
-            if self._is_left_open(slot) and self._lock(slot):
-                # Another frontend may have claimed and released it before the lock was ours.
-                if self._is_left_open(slot):
-                    line = self._plane.line(self._plane.layout.frontend_line(slot))
-                    line[layout.SLOT_SESSION] = line[layout.SLOT_SESSION] + 1
-                fcntl.lockf(self._plane.fd, fcntl.LOCK_UN, 1, slot)
-
-    def _is_left_open(self, slot: int) -> bool:
-        line = self._plane.line(self._plane.layout.frontend_line(slot))
-        return bool(line[layout.SLOT_SESSION] & 1) and line[layout.SLOT_OWNER] == self._frontend
+    sample: int
+    received_bytes: int
+    is_last: bool
 
 
 class FrontendSlot:
@@ -97,9 +44,11 @@ class FrontendSlot:
         "_base_mark",
         "_base_sample",
         "_bell",
+        "_client_line",
         "_decoder_line",
         "_line",
         "_mark_head",
+        "_mark_origins",
         "_marks",
         "_marks_answered",
         "_most_ahead",
@@ -108,23 +57,18 @@ class FrontendSlot:
         "_ring",
         "_worker_line",
         "epoch",
+        "said",
         "slot",
         "taken_times_ns",
     )
 
-    def __init__(
-        self,
-        plane: Plane,
-        bells: Doorbells,
-        slot: int,
-        frontend: int,
-        origin_samples: int = 0,
-        partials: int = layout.PARTIALS_OF_ENGINE,
-    ) -> None:
+    def __init__(self, plane: Plane, bells: Doorbells, slot: int) -> None:
+        """Call `begin` or `find` instead."""
         self.slot = slot
         self._plane = plane
         self._bell = bells.worker_of(slot)
         self._line = plane.line(plane.layout.frontend_line(slot))
+        self._client_line = plane.line(plane.layout.client_line(slot))
         self._decoder_line = plane.line(plane.layout.decoder_line(slot))
         self._worker_line = plane.line(plane.layout.worker_line(slot))
         geometry = plane.geometry
@@ -132,13 +76,46 @@ class FrontendSlot:
             MOST_AHEAD_S * geometry.sample_rate_hz, MOST_AHEAD_CHUNKS * geometry.chunk_samples
         )
         self._marks = plane.words(plane.layout.mark_ring(slot), layout.MARK_RECORDS)
+        self._mark_origins = plane.words(plane.layout.mark_origins(slot), layout.MARK_RECORDS)
         self._ring = plane.audio_ring(slot)
-        self._audio_head = self._base_sample = self._line[layout.SLOT_AUDIO_HEAD]
-        self._mark_head = self._base_mark = self._line[layout.SLOT_MARK_HEAD]
-        self._marks_answered = self._base_mark
-        self._outbox_tail = self._decoder_line[layout.SLOT_OUTBOX_HEAD]
+        self._audio_head = self._line[layout.SLOT_AUDIO_HEAD]
+        self._mark_head = self._line[layout.SLOT_MARK_HEAD]
+        self.said = Said.of_slot(plane, slot)
+        """What the session has said to its client, if it is one that may be come back to."""
         self.taken_times_ns: tuple[int, ...] = (0,) * (OF_OUTBOX + 1)
         """Of the result that `take` gave last: its `shm.trace` until it was published."""
+
+    @classmethod
+    def begin(
+        cls,
+        plane: Plane,
+        bells: Doorbells,
+        slot: int,
+        frontend: int,
+        origin_samples: int = 0,
+        partials: int = layout.PARTIALS_OF_ENGINE,
+    ) -> FrontendSlot:
+        """A fresh session; the last arguments are those of `SlotPool.claim`."""
+        begun = cls(plane, bells, slot)
+        begun._begin(frontend, origin_samples, partials)
+        return begun
+
+    @classmethod
+    def find(cls, plane: Plane, bells: Doorbells, slot: int, frontend: int) -> FrontendSlot:
+        """The session that is open in the slot, as the frontend that began it has left it."""
+        found = cls(plane, bells, slot)
+        assert found._line[layout.SLOT_OWNER] == frontend, "its results are announced elsewhere"
+        found.epoch = found._line[layout.SLOT_SESSION]
+        found._base_sample = found._line[layout.SLOT_BASE_SAMPLES]
+        found._base_mark = found._line[layout.SLOT_BASE_MARKS]
+        found._marks_answered = found._base_mark
+        found._outbox_tail = found._line[layout.SLOT_OUTBOX_TAIL]
+        return found
+
+    def _begin(self, frontend: int, origin_samples: int, partials: int) -> None:
+        self._base_sample = self._audio_head
+        self._base_mark = self._marks_answered = self._mark_head
+        self._outbox_tail = self._decoder_line[layout.SLOT_OUTBOX_HEAD]
         # A claimed slot may still look open if its holder died: close it, then write the base
         # words, then open. Readers trust the base words only between two reads of an odd epoch.
         closed = self._line[layout.SLOT_SESSION]
@@ -150,9 +127,61 @@ class FrontendSlot:
         self._line[layout.SLOT_ORIGIN_SAMPLES] = origin_samples
         self._line[layout.SLOT_PARTIALS] = partials
         self._line[layout.SLOT_OUTBOX_TAIL] = self._outbox_tail
+        self._client_line[layout.CLIENT_HEADER_BYTES] = 0
+        self.said.begin(self._outbox_tail)
         self.epoch = closed + 1
         self._line[layout.SLOT_SESSION] = self.epoch
         self._bell.ring()
+
+    # -- what a successor must know
+
+    def introduce(self, client: bytes) -> None:
+        """Who the session's client is, in `shm.sheet.MOST_BYTES`. Without it nobody goes on."""
+        write_sheet(self._sheet, self.epoch, client)
+
+    def client(self) -> bytes | None:
+        """What `introduce` was given in this session, by whichever frontend.
+
+        Raises:
+            CorruptRecordError: it cannot be believed.
+        """
+        return read_sheet(self._sheet, self.epoch)
+
+    def recall(self) -> None:
+        """Goes on with what the predecessor has said to the client.
+
+        Raises:
+            CorruptRecordError: it cannot be believed.
+        """
+        self.said.find(self._outbox_tail)
+        self._outbox_tail = self.said.outbox_taken
+
+    @property
+    def header_bytes(self) -> int:
+        """What `audio_begins` was given in this session, by whichever frontend."""
+        return self._client_line[layout.CLIENT_HEADER_BYTES]
+
+    def audio_begins(self, header_bytes: int) -> None:
+        """The session's first sample comes, behind so many other bytes from its client."""
+        self._client_line[layout.CLIENT_HEADER_BYTES] = header_bytes
+
+    @property
+    def marks_set(self) -> int:
+        """How many this session has."""
+        return self._mark_head - self._base_mark
+
+    def newest_mark(self) -> NewestMark:
+        """The session's newest mark; it has one."""
+        assert self.marks_set, "no mark of this session"
+        at = self._mark_head - 1 & (layout.MARK_RECORDS - 1)
+        origin = self._mark_origins[at]
+        return NewestMark(self._marks[at], origin >> 1, bool(origin & 1))
+
+    @property
+    def _sheet(self) -> memoryview:
+        return self._plane.bytes(self._plane.layout.sheet(self.slot), layout.SHEET_BYTES)
+
+    # -- positions
 
     @property
     def audio_head(self) -> int:
@@ -212,10 +241,15 @@ class FrontendSlot:
         self._line[layout.SLOT_AUDIO_HEAD] = self._audio_head
         self._bell.ring()
 
-    def write_mark(self) -> None:
-        """Asks for a final of all audio written so far, even if it is empty."""
+    def write_mark(self, received_bytes: int = 0, *, is_last: bool = False) -> None:
+        """Asks for a final of all audio written so far, even if it is empty.
+
+        The client had sent ``received_bytes`` by then, and will send no more if it ``is_last``.
+        """
         assert self.free_marks > 0, "marks are never dropped"
-        self._marks[self._mark_head & (layout.MARK_RECORDS - 1)] = self._audio_head
+        at = self._mark_head & (layout.MARK_RECORDS - 1)
+        self._marks[at] = self._audio_head
+        self._mark_origins[at] = received_bytes << 1 | is_last
         self._mark_head += 1
         self._line[layout.SLOT_MARK_HEAD] = self._mark_head
         self._bell.ring()
@@ -223,20 +257,26 @@ class FrontendSlot:
     def take(self) -> OutboxRecord | None:
         """The next result of this session, if there is one.
 
+        It stays in the outbox until the next is asked for: a frontend that dies over it leaves it
+        to its successor.
+
         Raises:
             CorruptRecordError: it cannot be believed, or worker or decoder have met with such a
                 record and given the session up. It cannot go on.
         """
+        if self._line[layout.SLOT_OUTBOX_TAIL] != self._outbox_tail:
+            self._line[layout.SLOT_OUTBOX_TAIL] = self._outbox_tail
         while self._outbox_tail != self._decoder_line[layout.SLOT_OUTBOX_HEAD]:
             offset = self._plane.layout.outbox_record(self.slot, self._outbox_tail)
             buffer = self._plane.bytes(offset, layout.OUTBOX_RECORD_BYTES)
             record = read_outbox(buffer, self._outbox_tail)
             self.taken_times_ns = (*earlier_of(buffer, OF_OUTBOX), stamp_of(buffer))
             self._outbox_tail += 1
-            self._line[layout.SLOT_OUTBOX_TAIL] = self._outbox_tail
             if record.epoch == self.epoch:
                 self._marks_answered = record.resume.mark
+                self.said.outbox_taken = self._outbox_tail
                 return record
+            self._line[layout.SLOT_OUTBOX_TAIL] = self._outbox_tail
         if self._worker_line[layout.SLOT_WORKER_GAVE_UP] == self.epoch:
             raise CorruptRecordError("the worker cannot tell where the session stands")
         if self._decoder_line[layout.SLOT_DECODER_GAVE_UP] == self.epoch:

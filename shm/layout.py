@@ -1,9 +1,10 @@
 """Where everything lies in the shared plane, worked out once and proven before anything maps it.
 
-The plane is one memfd: a header, one line and one block of figures per process, and per slot four
-lines of control words (frontend, worker, decoder, second pass), a ring of marks, a ring of arrival
-times, an audio ring, an emission ring, an outbox and the newest answer of the second pass. A line
-is 128 bytes, two cache lines, so that writers never share one. Every word has exactly one writer.
+The plane is one memfd: a header, one line and one block of figures per process, and per slot five
+lines of control words (frontend, its client, worker, decoder, second pass), a ring of marks, a ring
+of arrival times, an audio ring, an emission ring, an outbox, the newest answer of the second pass,
+and who its client is and what it was told. A line is 128 bytes, two cache lines, so that writers
+never share one. Every word has exactly one writer.
 
 Sizes follow from `Geometry`; offsets from `Layout`. Importing this module proves the constants.
 """
@@ -17,7 +18,7 @@ LINE_BYTES: Final = 128
 LINE_WORDS: Final = LINE_BYTES // 8
 PAGE_BYTES: Final = 4096
 MAGIC: Final = int.from_bytes(b"RTENGIN1", "little")
-LAYOUT_VERSION: Final = 6
+LAYOUT_VERSION: Final = 7
 
 MAX_SEGMENT_S: Final = 20
 """An utterance is cut here at the latest: what a restart must be able to replay."""
@@ -27,11 +28,16 @@ SLACK_S: Final = 10
 """What a burst of queued messages adds before back-pressure reaches the socket."""
 MIN_RING_S: Final = 60
 MARK_RECORDS: Final = 16
+MARK_WORDS: Final = 2
 OUTBOX_RECORDS: Final = 16
 OUTBOX_RECORD_BYTES: Final = 65_536
 """Room for a word per frame of the longest segment, in word pieces; pages cost nothing unused."""
 ANSWER_BYTES: Final = 16_384
 """Room for the hypotheses that a second pass finds in the longest segment."""
+SHEET_BYTES: Final = 512
+"""Who a session's client is; see `shm.sheet`."""
+SAID_BYTES: Final = 1 << 18
+"""Messages that its client may not have got: finals of some minutes, and any single one."""
 FIGURE_WORDS: Final = 96
 """Counters and buckets of one process; see `shm.figures`."""
 ARRIVAL_BYTES: Final = 16
@@ -145,7 +151,7 @@ LINK_SERVERS: Final = 8  # model servers that it is connected to
 LINK_CAPACITY: Final = 9  # streams that they have room for, those of this machine included
 LINK_ROUND_TRIP_US: Final = 10  # to the model server that answered last, and back
 
-LINES_PER_SLOT: Final = 4  # frontend, worker, decoder, second pass
+LINES_PER_SLOT: Final = 5  # frontend, client, worker, decoder, second pass
 
 # Words of a slot's frontend line.
 SLOT_SESSION: Final = 0  # odd while a client holds the slot: the session's epoch
@@ -163,6 +169,14 @@ PARTIALS_QUICK: Final = 2  # with every chunk
 SLOT_TRACE: Final = 9  # from here on, the times of the chunk whose result was sent last
 TRACE_WORDS: Final = 7
 assert SLOT_TRACE + TRACE_WORDS <= LINE_WORDS
+
+# Words of a slot's client line, written by the frontend as well: what it must not take with it.
+CLIENT_HEADER_BYTES: Final = 0  # bytes from its client before the session's first sample
+CLIENT_SAID: Final = 1  # messages that it has been sent
+CLIENT_CONFIRMED: Final = 2  # of which so many have arrived
+CLIENT_SAID_HEAD: Final = 3  # bytes written to the ring of what was said
+CLIENT_SAID_TAIL: Final = 4  # bytes before it are never needed again
+CLIENT_LOST: Final = 5  # whether there was no room for one that may not have arrived
 
 # Words of a slot's worker line.
 SLOT_EMISSION_HEAD: Final = 0  # emission records written
@@ -196,6 +210,7 @@ class Layout:
         "answers",
         "arrivals",
         "audio",
+        "clients",
         "emissions",
         "figures",
         "geometry",
@@ -215,14 +230,17 @@ class Layout:
         self.figures = self.processes + processes * LINE_BYTES
         self.slots = _round_up(self.figures + processes * FIGURE_WORDS * 8, PAGE_BYTES)
         self.marks = self.slots + geometry.slots * LINES_PER_SLOT * LINE_BYTES
-        self.arrivals = _round_up(self.marks + geometry.slots * MARK_RECORDS * 8, LINE_BYTES)
+        self.arrivals = _round_up(
+            self.marks + geometry.slots * MARK_WORDS * MARK_RECORDS * 8, LINE_BYTES
+        )
         self.audio = _round_up(
             self.arrivals + geometry.slots * geometry.arrivals * ARRIVAL_BYTES, PAGE_BYTES
         )
         self.emissions = self.audio + geometry.slots * self.audio_bytes
         self.outboxes = self.emissions + geometry.slots * self.emission_bytes
         self.answers = self.outboxes + geometry.slots * OUTBOX_RECORDS * OUTBOX_RECORD_BYTES
-        self.total = self.answers + geometry.slots * ANSWER_BYTES
+        self.clients = self.answers + geometry.slots * ANSWER_BYTES
+        self.total = self.clients + geometry.slots * (SHEET_BYTES + SAID_BYTES)
 
     @property
     def audio_bytes(self) -> int:
@@ -265,17 +283,24 @@ class Layout:
     def frontend_line(self, slot: int) -> int:
         return self.slots + slot * LINES_PER_SLOT * LINE_BYTES
 
-    def worker_line(self, slot: int) -> int:
+    def client_line(self, slot: int) -> int:
         return self.frontend_line(slot) + LINE_BYTES
 
-    def decoder_line(self, slot: int) -> int:
+    def worker_line(self, slot: int) -> int:
         return self.frontend_line(slot) + 2 * LINE_BYTES
 
-    def second_pass_line(self, slot: int) -> int:
+    def decoder_line(self, slot: int) -> int:
         return self.frontend_line(slot) + 3 * LINE_BYTES
 
+    def second_pass_line(self, slot: int) -> int:
+        return self.frontend_line(slot) + 4 * LINE_BYTES
+
     def mark_ring(self, slot: int) -> int:
-        return self.marks + slot * MARK_RECORDS * 8
+        return self.marks + slot * MARK_WORDS * MARK_RECORDS * 8
+
+    def mark_origins(self, slot: int) -> int:
+        """For each mark in the ring, what its client had sent by then: see `FrontendSlot`."""
+        return self.mark_ring(slot) + MARK_RECORDS * 8
 
     def arrival_ring(self, slot: int) -> int:
         return self.arrivals + slot * self.geometry.arrivals * ARRIVAL_BYTES
@@ -297,6 +322,12 @@ class Layout:
 
     def answer(self, slot: int) -> int:
         return self.answers + slot * ANSWER_BYTES
+
+    def sheet(self, slot: int) -> int:
+        return self.clients + slot * (SHEET_BYTES + SAID_BYTES)
+
+    def said(self, slot: int) -> int:
+        return self.sheet(slot) + SHEET_BYTES
 
 
 def geometry_words(geometry: Geometry) -> tuple[int, ...]:

@@ -2,7 +2,8 @@
 
     python -m bench.chaos [SCENARIO|all] [--streams 6] [-- FLAGS OF THE SERVER]
 
-``kills``: processes of the engine die or hang at random. ``overload``: ten times as many clients
+``kills``: processes of the engine die or hang at random. ``frontends``: those die that hold the
+clients' connections, and the clients come back. ``overload``: ten times as many clients
 ask for a stream as there is room for. ``attack``: clients that do what they can to be a nuisance.
 ``drain``: files are read again (SIGHUP), then the server is stopped (SIGTERM). ``takeover``:
 another server takes the port over, again and again. ``reload``: the language model is exchanged.
@@ -21,11 +22,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from bench.chaos import attack, drain, kills, overload, reload, takeover
+from bench.chaos import attack, drain, frontends, kills, overload, reload, takeover
 from bench.chaos.rounds import ChaosError
 
 SCENARIOS: Final[dict[str, ModuleType]] = {
     "kills": kills,
+    "frontends": frontends,
     "overload": overload,
     "attack": attack,
     "drain": drain,

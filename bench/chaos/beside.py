@@ -51,6 +51,7 @@ async def one_after_another(
     first: int,
     found: Comparison,
     is_over: Callable[[], bool],
+    play: Callable[[str, Round], Awaitable[Heard]] = play,
 ) -> None:
     """A stream that says rounds in turn, from number ``first`` on, until it is over.
 

@@ -16,6 +16,8 @@ from shm.process_line import ProcessLine, ProcessState
 
 LOOK_S: Final = 0.002
 KINDS: Final = ("worker", "decoder", "second pass")
+"""Of which no client notices anything."""
+FRONTEND: Final = "frontend"
 
 
 @dataclass(slots=True)
@@ -40,6 +42,7 @@ class Killer:
         plane = plane_of(pid)
         geometry, offsets = plane.geometry, plane.layout
         places = {
+            FRONTEND: (geometry.frontends, offsets.frontend_process),
             "worker": (geometry.workers, offsets.worker_process),
             "decoder": (geometry.decoders, offsets.decoder_process),
             "second pass": (geometry.second_passes, offsets.second_pass_process),

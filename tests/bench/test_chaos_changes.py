@@ -1,4 +1,4 @@
-"""Takeovers and reloads under load, in short, with the model that spells."""
+"""Takeovers, reloads and deaths of frontends under load, in short, with the model that spells."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncio
 
 import pytest
 
-from bench.chaos import reload, takeover
+from bench.chaos import frontends, reload, takeover
 from bench.chaos.rounds import Round
 from tests.conformance.conftest import echo_flags
 from tests.conformance.spelling import silence, spell
@@ -44,9 +44,18 @@ def test_one_model_after_another() -> None:
     assert found.figures["finals"] > 0
 
 
+def test_one_frontend_after_another() -> None:
+    found = asyncio.run(frontends.deaths(FLAGS, rounds(), 2, 6.0))
+    assert found.failures == []
+    assert found.figures["deaths"] == 2
+    assert found.figures["finals"] > 0
+    assert found.figures["back_after_ms"]["count"] == 2
+
+
 def test_their_options() -> None:
     parser = argparse.ArgumentParser()
+    frontends.add_options(parser.add_argument)
     takeover.add_options(parser.add_argument)
     reload.add_options(parser.add_argument)
-    options = parser.parse_args(["--takeovers", "1", "--reloads", "2"])
-    assert (options.takeovers, options.reloads) == (1, 2)
+    options = parser.parse_args(["--takeovers", "1", "--reloads", "2", "--deaths", "3"])
+    assert (options.takeovers, options.reloads, options.deaths) == (1, 2, 3)

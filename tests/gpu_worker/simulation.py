@@ -25,10 +25,11 @@ from gpu_worker.worker import Worker
 from shm import layout
 from shm.decoder_slot import DecoderSlot
 from shm.doorbells import Doorbells
-from shm.frontend_slot import FrontendSlot, SlotPool
+from shm.frontend_slot import FrontendSlot
 from shm.outbox import OutboxRecord, read_outbox
 from shm.plane import Plane
 from shm.records import Hypothesis
+from shm.slot_pool import SlotPool
 from shm.worker_slot import WorkerSlot
 from tests.gpu_worker.tiny import TINY, SpellingSearch, TinyStepper, geometry_of
 from tests.shm.watched_plane import CrashError, WatchedPlane
@@ -86,15 +87,39 @@ class Client:
             if record.hypothesis.is_final
         ]
 
+    def come_back(self, slot: FrontendSlot) -> None:
+        """The frontend has died: its successor has found the session, and says how far it is."""
+        slot.recall()
+        del self.results[slot.said.count :]
+        left, marks = slot.audio_head - self.base_sample, slot.marks_set
+        self.slot, self.sent, self.offset = slot, 0, 0
+        while self.sent < len(self.script):
+            audio = self.script[self.sent]
+            if audio is MARK:
+                if not marks:
+                    break
+                marks -= 1
+            elif left < audio.shape[0]:
+                self.offset = left
+                break
+            else:
+                left -= audio.shape[0]
+            self.sent += 1
+
     @property
     def is_done(self) -> bool:
-        return self.sent == len(self.script) and self.slot.marks_pending == 0
+        if self.sent < len(self.script):
+            return False
+        answered = sum(record.requested for record in self.results)
+        return answered == sum(item is MARK for item in self.script)
 
     def work(self) -> bool:
         """One thing: take a result, or send what fits."""
         record = self.slot.take()
         if record is not None:
             self.results.append(record)
+            self.slot.said.confirm(self.slot.said.count)
+            self.slot.said.add(b"")
             return True
         if self.sent == len(self.script):
             return False
@@ -117,12 +142,14 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Odds:
-    """Weights of the actors, and chances per access to a word (to hang up: per turn)."""
+    """Weights of the actors, and chances per access to a word (to hang up: per turn; to come
+    back: per death of the frontend)."""
 
     weights: tuple[float, float, float]
     crash: tuple[float, float, float]
     interleave: float
     hang_up: float
+    come_back: float
 
     @staticmethod
     def of(rng: random.Random) -> Odds:
@@ -134,10 +161,11 @@ class Odds:
             crash=three(lambda: rng.choice([0.0, 10 ** rng.uniform(-3.5, -1.2)])),
             interleave=rng.choice([0.0, 0.01, 0.1]),
             hang_up=rng.choice([0.0, 0.0, 0.0, 0.05]),
+            come_back=rng.choice([0.0, 0.5, 1.0]),
         )
 
 
-CALM: Final = Odds((1.0, 1.0, 1.0), (0.0, 0.0, 0.0), 0.0, 0.0)
+CALM: Final = Odds((1.0, 1.0, 1.0), (0.0, 0.0, 0.0), 0.0, 0.0, 1.0)
 
 
 class Simulation:
@@ -237,9 +265,17 @@ class Simulation:
                 self._step(self._rng.choice(free))
 
     def _start_frontend(self) -> None:
-        self.cut_off += self._clients.values()
-        self._clients = {}
         self._pool = SlotPool(self._planes[0], self._bells, 0)
+        left_open = {slot.slot: slot for slot in self._pool.find()}
+        assert self._clients.keys() <= left_open.keys(), "a session is gone with its frontend"
+        for number, slot in left_open.items():
+            client = self._clients.get(number)
+            if client is not None and self._rng.random() < self._odds.come_back:
+                client.come_back(slot)
+                continue
+            if client is not None:
+                self.cut_off.append(self._clients.pop(number))
+            self._pool.release(slot)  # or it was being claimed, or released, and has no client
 
     def _start_worker(self) -> None:
         slots = [WorkerSlot(self._planes[1], self._bells, slot) for slot in range(SLOTS)]

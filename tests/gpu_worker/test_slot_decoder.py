@@ -44,7 +44,7 @@ class Slot:
         self.plane = plane
         self._bells = bells
         self._interval_ms = interval_ms
-        self.client = FrontendSlot(plane, bells, 0, frontend=0)
+        self.client = FrontendSlot.begin(plane, bells, 0, frontend=0)
         self.worker = WorkerSlot(plane, bells, 0)
         self.received: list[OutboxRecord] = []
         self.start_decoder()
@@ -56,7 +56,7 @@ class Slot:
 
     def reconnect(self) -> None:
         self.client.end_session()
-        self.client = FrontendSlot(self.plane, self._bells, 0, frontend=0)
+        self.client = FrontendSlot.begin(self.plane, self._bells, 0, frontend=0)
 
     def emit(
         self,

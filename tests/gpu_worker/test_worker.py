@@ -43,7 +43,7 @@ def worker_of(
 
 
 def opened(plane: Plane, bells: Doorbells, slot: int = 0) -> FrontendSlot:
-    return FrontendSlot(plane, bells, slot, frontend=0)
+    return FrontendSlot.begin(plane, bells, slot, frontend=0)
 
 
 def published(plane: Plane, bells: Doorbells, slot: int = 0) -> list[Emission]:

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from server.admission import NoSlotError
 from shm.figures import REFUSED, Counter
+from shm.layout import LINE_BYTES, SAID_BYTES
 from shm.outbox import OutboxRecord, ResumePoint
 from shm.records import Hypothesis, Word
+from shm.said import Said
 from shm.seal import CorruptRecordError
 
 RING_SAMPLES: Final = 1 << 17
@@ -45,6 +47,11 @@ class FakeSlot:
         self.told_sent = (0, 0)
         self._ring_samples = ring_samples
         self._mark_records = marks
+        self.marks_pending = 0
+        self.header_bytes: int | None = None
+        line = memoryview(bytearray(LINE_BYTES)).cast("Q")
+        self.said = Said(line, memoryview(bytearray(SAID_BYTES)))
+        self.said.begin(0)
         self._held_samples = 0
         self._results: deque[OutboxRecord] = deque()
 
@@ -63,9 +70,19 @@ class FakeSlot:
         self._held_samples += samples.shape[0]
         self.history += samples.tolist()
 
-    def write_mark(self) -> None:
+    def introduce(self, client: bytes) -> None:
+        """For a successor; see `server.adoption`."""
+
+    def audio_begins(self, header_bytes: int) -> None:
+        assert self.header_bytes is None, "it begins once"
+        self.header_bytes = header_bytes
+
+    def write_mark(self, received_bytes: int, *, is_last: bool) -> None:
         assert self.free_marks > 0, "marks are never dropped"
+        assert received_bytes % 2 == 0
+        assert is_last in {False, True}
         self.unanswered += 1
+        self.marks_pending += 1
         self.history.append(MARK)
 
     def received(self) -> None:
@@ -79,7 +96,9 @@ class FakeSlot:
 
     def take(self) -> OutboxRecord | None:
         if self._results:
-            return self._results.popleft()
+            record = self._results.popleft()
+            self.marks_pending -= record.requested
+            return record
         if self.fault is not None:
             raise CorruptRecordError(self.fault)
         return None
@@ -126,6 +145,9 @@ class FakePool:
             raise NoSlotError("All streams are in use: try again later.")
         self.held.append(self.free.pop())
         return self.held[-1]
+
+    def find(self) -> list[FakeSlot]:
+        return []
 
     def refuse(self, reason: str) -> None:
         assert reason in REFUSED.values

@@ -23,13 +23,13 @@ from shm.arrivals import Arrivals
 from shm.decoder_slot import DecoderSlot
 from shm.doorbells import Doorbells
 from shm.figures import Block, Distribution, Histogram
-from shm.frontend_slot import SlotPool
 from shm.layout import PARTIALS_QUICK, SLOT_POSITION_SAMPLES
 from shm.link_line import LinkLine
 from shm.outbox import ResumePoint
 from shm.plane import Plane
 from shm.process_line import ProcessLine
 from shm.session import SessionReader
+from shm.slot_pool import SlotPool
 from shm.trace import found_in
 from shm.worker_slot import WorkerSlot
 from tests.shm.planes import SMALL, emission, final, samples

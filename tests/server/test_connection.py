@@ -747,8 +747,10 @@ def test_an_end_that_is_answered_at_once_resumes_reading(monkeypatch: pytest.Mon
     peer.send_audio(pcm(3))
     slot = peer.slot
 
-    def write_and_answer() -> None:
-        slot.unanswered += 1
+    write_mark = slot.write_mark
+
+    def write_and_answer(received_bytes: int, *, is_last: bool) -> None:
+        write_mark(received_bytes, is_last=is_last)
         slot.answer("all")
 
     monkeypatch.setattr(slot, "write_mark", write_and_answer)

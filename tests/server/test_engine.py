@@ -16,8 +16,8 @@ from server.engine import Engine, geometry_of
 from server.handshake import Parameters
 from server.processes import UnusableError
 from server.session import Session
-from shm.frontend_slot import SlotPool
 from shm.layout import Geometry
+from shm.slot_pool import SlotPool
 from tests.conformance.spelling import RATE_HZ, spell
 from tests.conformance.waiting import wait_until
 from tests.server.processes import (

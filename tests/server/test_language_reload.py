@@ -34,7 +34,7 @@ class Slot:
     def __init__(self) -> None:
         self.plane = Plane.create(geometry_of(TINY))
         self.bells = Doorbells.create(self.plane.geometry)
-        self.client = FrontendSlot(self.plane, self.bells, 0, frontend=0)
+        self.client = FrontendSlot.begin(self.plane, self.bells, 0, frontend=0)
 
     def begin(self, number: int) -> None:
         decoder = DecoderSlot(self.plane, self.bells, 0)

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -152,3 +152,31 @@ def test_delay_is_at_most_30_ms(rates_hz: tuple[int, int]) -> None:
 def test_half_a_sample_is_our_mistake() -> None:
     with pytest.raises(AssertionError, match="even"):
         Resampler(8000, 16000).feed(b"abc")
+
+
+@pytest.mark.parametrize("input_rate_hz", [8000, 11_025, 16_000, 22_050, 32_000, 44_100, 48_000])
+@given(out=st.integers(0, 40_000))
+@settings(max_examples=12)
+def test_another_goes_on_with_a_stream(input_rate_hz: int, out: int) -> None:
+    """As one whose process has died; to the last bits of rounding."""
+    pcm = noise(3 * input_rate_hz)
+    whole = Resampler(input_rate_hz, 16_000).feed(pcm)
+    begin, surplus = Resampler.restart(out, input_rate_hz, 16_000)
+    assert 0 <= begin <= out * input_rate_hz // 16_000
+    again = Resampler(input_rate_hz, 16_000).feed(pcm[2 * begin :])[surplus:]
+    assert abs(again.shape[0] - (whole.shape[0] - out)) <= 1
+    n = min(again.shape[0], whole.shape[0] - out)
+    assert np.abs(again[:n].astype(int) - whole[out : out + n]).max() <= 12
+    assert input_rate_hz != 16_000 or surplus == 0
+
+
+@pytest.mark.parametrize("input_rate_hz", [8001, 12_345, 37_123, 47_999])
+def test_at_odd_rates_it_goes_on_within_a_sample(input_rate_hz: int) -> None:
+    """A tone of 300 Hz, which moves on by an eighth of a radian in a sample."""
+    pcm = tone(300.0, input_rate_hz, 10000.0)
+    whole = convert(Resampler(input_rate_hz, 16_000), pcm)
+    begin, surplus = Resampler.restart(9000, input_rate_hz, 16_000)
+    again = Resampler(input_rate_hz, 16_000).feed(pcm[2 * begin :])[surplus:]
+    n = min(again.shape[0], whole.shape[0] - 9000)
+    assert n > 4000
+    assert np.abs(again[:n].astype(int) - whole[9000 : 9000 + n]).max() < 700

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.deliveries import MAX_KEPT
+from server.adoption import Position
 from server.handshake import Parameters
 from server.session import GOING_AWAY, INVALID_DATA, MESSAGE_TOO_BIG, NORMAL_CLOSURE, Session
+from shm.layout import SAID_BYTES
 from tests.server.fakes import MARK, FakeSlot
 from tests.server.wav_files import fmt_chunk, riff
 
@@ -611,8 +612,57 @@ def test_a_session_that_ends_is_not_come_back_to() -> None:
 
 def test_a_client_that_takes_nothing_in_cannot_come_back() -> None:
     session = kept_session(FakeSlot())
-    for _ in range(MAX_KEPT):
+    count = 0
+    while session.resumable:
         session.receive_text("hello?")
-    assert session.resumable
-    session.receive_text("hello?")
-    assert not session.resumable
+        count += 1
+        assert 50 * count < SAID_BYTES, "what waits is bounded"
+    assert 200 * count > SAID_BYTES
+    session.arrived(session.said)
+    assert not session.resumable, "what was dropped did not arrive"
+
+
+# -- a session that another process began
+
+
+def test_a_session_goes_on_where_another_process_left_it() -> None:
+    slot = FakeSlot()
+    begun = kept_session(slot)
+    ready = said(begun)[0]
+    begun.receive_audio(HEADER + pcm(1, 2, 3))
+    slot.endpoint("before")
+    (before,) = said(begun)
+    assert slot.header_bytes == len(HEADER)
+    found = Session(
+        slot,
+        Parameters(MODEL_RATE_HZ),
+        MODEL_RATE_HZ,
+        "token",
+        Position(len(HEADER) + 2, 0, surplus=2),
+        begun.id,
+    )
+    assert found.outgoing() == [], "nobody is there yet"
+    assert (found.id, found.resumable) == (ready["msgId"], True)
+    found.come_back(None)
+    again, repeated = said(found)
+    assert (again["audioBytes"], repeated) == (len(HEADER) + 2, before)
+    found.receive_audio(pcm(2, 3, 4))
+    found.receive_text("done")
+    slot.answer("after")
+    (after,) = said(found)
+    assert slot.history == [1, 2, 3, 4, MARK]
+    found.come_back(before["msgId"])
+    assert said(found)[1:] == [after]
+    assert len({message["msgId"] for message in (ready, before, again, after)}) == 4
+
+
+def test_a_mark_stands_behind_what_came_again() -> None:
+    """Where rounding gives a sample less than before, the next utterance loses none."""
+    slot = FakeSlot()
+    found = Session(
+        slot, Parameters(MODEL_RATE_HZ), MODEL_RATE_HZ, "token", Position(2, 0, surplus=3)
+    )
+    found.receive_audio(pcm(2, 3))
+    found.receive_text("done")
+    found.receive_audio(pcm(5))
+    assert slot.history == [MARK, 5]

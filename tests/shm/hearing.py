@@ -19,7 +19,7 @@ LONGEST = MAX_HEARD_S * SMALL.sample_rate_hz
 
 def opened(plane: Plane, bells: Doorbells) -> FrontendSlot:
     """The slot with its ring full of numbered samples."""
-    frontend = FrontendSlot(plane, bells, SLOT, frontend=0)
+    frontend = FrontendSlot.begin(plane, bells, SLOT, frontend=0)
     frontend.write_audio(np.arange(SMALL.ring_samples).astype(np.int16))
     return frontend
 

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import numpy as np
 
 from shm.doorbells import Doorbells
-from shm.frontend_slot import SlotPool
 from shm.plane import Plane
+from shm.slot_pool import SlotPool
 
 
 @contextmanager

@@ -25,7 +25,7 @@ SECOND = ResumePoint(segment=2, sample=80, mark=1, emission=2, partial_sample=80
 
 @pytest.fixture
 def frontend(plane: Plane, bells: Doorbells) -> FrontendSlot:
-    frontend = FrontendSlot(plane, bells, 0, frontend=1)
+    frontend = FrontendSlot.begin(plane, bells, 0, frontend=1)
     frontend.write_audio(samples(*range(100)))
     return frontend
 
@@ -143,6 +143,8 @@ def test_room_counts_from_what_the_frontend_has_taken(
     assert not decoder.has_room
     with pytest.raises(AssertionError, match="never overwritten"):
         decoder.publish(partial(frontend.epoch, FIRST))
+    frontend.take()
+    assert not decoder.has_room, "a successor of the frontend may have to take it again"
     frontend.take()
     assert decoder.has_room
 

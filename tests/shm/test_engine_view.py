@@ -41,8 +41,8 @@ def test_a_first_generation_is_no_restart(plane: Plane) -> None:
 
 def test_what_waits_is_that_of_the_slot_with_the_most(plane: Plane, bells: Doorbells) -> None:
     view = EngineView(plane)
-    first = FrontendSlot(plane, bells, 0, frontend=0)
-    second = FrontendSlot(plane, bells, 2, frontend=1)
+    first = FrontendSlot.begin(plane, bells, 0, frontend=0)
+    second = FrontendSlot.begin(plane, bells, 2, frontend=1)
     first.write_audio(samples(*range(50)))
     second.write_audio(samples(*range(200)))
     assert view.slots().held == 2
@@ -66,6 +66,7 @@ def test_what_waits_is_that_of_the_slot_with_the_most(plane: Plane, bells: Doorb
     assert view.slots().emissions_waiting == 0
     assert view.slots().results_waiting == 1
     assert second.take() is not None
+    assert second.take() is None
     assert view.slots().results_waiting == 0
     second.end_session()
     assert (view.slots().held, view.slots().audio_waiting_s) == (1, 0.5)
@@ -74,8 +75,8 @@ def test_what_waits_is_that_of_the_slot_with_the_most(plane: Plane, bells: Doorb
 def test_a_new_session_does_not_inherit_what_the_last_left_unheard(
     plane: Plane, bells: Doorbells
 ) -> None:
-    slot = FrontendSlot(plane, bells, 0, frontend=0)
+    slot = FrontendSlot.begin(plane, bells, 0, frontend=0)
     slot.write_audio(samples(*range(100)))
     slot.end_session()
-    FrontendSlot(plane, bells, 0, frontend=0)
+    FrontendSlot.begin(plane, bells, 0, frontend=0)
     assert EngineView(plane).slots().audio_waiting_s == 0.0

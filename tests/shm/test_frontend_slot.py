@@ -6,12 +6,12 @@ import pytest
 from shm import layout
 from shm.decoder_slot import DecoderSlot
 from shm.doorbells import Doorbells
-from shm.frontend_slot import MOST_AHEAD_S, FrontendSlot, SlotPool
+from shm.frontend_slot import MOST_AHEAD_S, FrontendSlot, NewestMark
 from shm.outbox import ResumePoint
 from shm.plane import Plane
 from shm.seal import CorruptRecordError
+from shm.slot_pool import SlotPool
 from shm.worker_slot import WorkerSlot
-from tests.shm.holder import holder
 from tests.shm.planes import SMALL, final, samples, was_rung
 
 
@@ -24,34 +24,6 @@ def claimed(pool: SlotPool) -> FrontendSlot:
     slot = pool.claim()
     assert slot is not None
     return slot
-
-
-def epoch_word(plane: Plane, slot: int) -> int:
-    return plane.line(plane.layout.frontend_line(slot))[layout.SLOT_SESSION]
-
-
-def test_every_slot_can_be_claimed_once(pool: SlotPool) -> None:
-    slots = [claimed(pool).slot for _ in range(SMALL.slots)]
-    assert slots == [0, 1, 2]
-    assert pool.claim() is None
-    assert pool.held == SMALL.slots
-
-
-def test_a_released_slot_has_a_new_session(pool: SlotPool, plane: Plane) -> None:
-    everything = [claimed(pool) for _ in range(SMALL.slots)]
-    first = everything[1].epoch
-    pool.release(everything[1])
-    assert epoch_word(plane, 1) == first + 1
-    again = claimed(pool)
-    assert (again.slot, again.epoch) == (1, first + 2)
-    assert again.epoch & 1
-    assert pool.held == SMALL.slots
-
-
-def test_slots_are_taken_in_turn(pool: SlotPool) -> None:
-    """So that the records of a session just over are behind when its slot is used again."""
-    pool.release(claimed(pool))
-    assert claimed(pool).slot == 1
 
 
 def test_a_session_begins_where_the_slots_indices_stand(
@@ -135,7 +107,7 @@ def test_results_are_taken_in_order(pool: SlotPool, plane: Plane, bells: Doorbel
 def test_a_late_result_of_the_session_before_is_dropped(
     pool: SlotPool, plane: Plane, bells: Doorbells
 ) -> None:
-    before = FrontendSlot(plane, bells, 0, frontend=1)
+    before = FrontendSlot.begin(plane, bells, 0, frontend=1)
     before.end_session()
     slot = claimed(pool)
     decoder = DecoderSlot(plane, bells, slot.slot)
@@ -155,57 +127,6 @@ def test_writing_rings_the_worker(pool: SlotPool, bells: Doorbells) -> None:
     assert was_rung(bell)
     slot.write_mark()
     assert was_rung(bell)
-
-
-def test_a_slot_that_another_process_holds_cannot_be_claimed(
-    plane: Plane, bells: Doorbells
-) -> None:
-    with holder(plane, bells, frontend=1, slots=2):
-        pool = SlotPool(plane, bells, 0)
-        assert claimed(pool).slot == 2
-        assert pool.claim() is None
-
-
-def test_a_killed_holders_slots_can_be_claimed(plane: Plane, bells: Doorbells) -> None:
-    pool = SlotPool(plane, bells, 0)
-    with holder(plane, bells, frontend=1, slots=SMALL.slots) as process:
-        assert pool.claim() is None
-        process.kill()
-        process.wait()
-        slot = claimed(pool)
-    assert slot.epoch == 3, "the dead client's session was 1"
-    assert slot.received_samples == 0
-    assert plane.line(plane.layout.frontend_line(slot.slot))[layout.SLOT_BASE_SAMPLES] == 150
-
-
-def test_a_successor_closes_the_sessions_that_its_predecessor_left_open(
-    plane: Plane, bells: Doorbells
-) -> None:
-    with holder(plane, bells, frontend=1, slots=2) as process:
-        SlotPool(plane, bells, 1)
-        assert [epoch_word(plane, slot) for slot in range(3)] == [1, 1, 0], "the holder lives"
-        process.kill()
-        process.wait()
-        SlotPool(plane, bells, 0)
-        assert [epoch_word(plane, slot) for slot in range(3)] == [1, 1, 0], "not its sessions"
-        SlotPool(plane, bells, 1)
-        assert [epoch_word(plane, slot) for slot in range(3)] == [2, 2, 0]
-    assert claimed(SlotPool(plane, bells, 0)).epoch == 3
-
-
-def test_a_successor_leaves_a_slot_alone_that_another_used_meanwhile(
-    plane: Plane, bells: Doorbells, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Another frontend may claim and release a slot between the look and the lock."""
-    FrontendSlot(plane, bells, 0, frontend=1)
-
-    def lock_after_another(pool: SlotPool, slot: int) -> bool:
-        FrontendSlot(plane, bells, slot, frontend=0).end_session()
-        return True
-
-    monkeypatch.setattr(SlotPool, "_lock", lock_after_another)
-    SlotPool(plane, bells, 1)
-    assert epoch_word(plane, 0) & 1 == 0, "nobody holds the slot, so it is closed"
 
 
 def test_a_client_does_not_run_far_ahead_of_the_worker(
@@ -250,7 +171,7 @@ def test_the_ring_bounds_it_too(pool: SlotPool, plane: Plane) -> None:
 def test_a_session_that_was_given_up_raises_behind_its_results(
     plane: Plane, bells: Doorbells, side: str
 ) -> None:
-    slot = FrontendSlot(plane, bells, 0, frontend=0)
+    slot = FrontendSlot.begin(plane, bells, 0, frontend=0)
     decoder = DecoderSlot(plane, bells, 0)
     decoder.publish(final("before", epoch=slot.epoch, resume=ResumePoint(1, 0, 0, 0, 0)))
     giving_up = decoder if side == "decoder" else WorkerSlot(plane, bells, 0)
@@ -261,13 +182,78 @@ def test_a_session_that_was_given_up_raises_behind_its_results(
         with pytest.raises(CorruptRecordError, match=side):
             slot.take()
     slot.end_session()
-    assert FrontendSlot(plane, bells, 0, frontend=0).take() is None
+    assert FrontendSlot.begin(plane, bells, 0, frontend=0).take() is None
 
 
 def test_a_result_that_was_changed_is_not_taken(plane: Plane, bells: Doorbells) -> None:
-    slot = FrontendSlot(plane, bells, 0, frontend=0)
+    slot = FrontendSlot.begin(plane, bells, 0, frontend=0)
     result = final("word", epoch=slot.epoch, resume=ResumePoint(1, 0, 0, 0, 0))
     DecoderSlot(plane, bells, 0).publish(result)
     plane.bytes(plane.layout.outbox_record(0, 0) + 140, 1)[0] ^= 1
     with pytest.raises(CorruptRecordError, match="not as it was written"):
         slot.take()
+
+
+def found(plane: Plane, bells: Doorbells, slot: FrontendSlot) -> FrontendSlot:
+    """What a successor sees of a session whose frontend has just died."""
+    again = FrontendSlot.find(plane, bells, slot.slot, frontend=0)
+    again.recall()
+    return again
+
+
+def test_a_successor_goes_on_where_the_session_was(plane: Plane, bells: Doorbells) -> None:
+    slot = FrontendSlot.begin(plane, bells, 0, frontend=0)
+    slot.introduce(b"who it is")
+    slot.audio_begins(44)
+    slot.write_audio(samples(1, 2, 3))
+    slot.write_mark(50)
+    slot.write_audio(samples(4))
+    later = found(plane, bells, slot)
+    assert (later.epoch, later.audio_head, later.base_sample) == (slot.epoch, 4, 0)
+    assert (later.client(), later.header_bytes) == (b"who it is", 44)
+    assert (later.marks_set, later.newest_mark()) == (1, NewestMark(3, 50, is_last=False))
+    later.write_audio(samples(5))
+    later.write_mark(54, is_last=True)
+    assert later.newest_mark() == NewestMark(5, 54, is_last=True)
+    assert (later.marks_set, later.marks_pending) == (2, 2)
+    DecoderSlot(plane, bells, 0).publish(final(epoch=slot.epoch, resume=ResumePoint(1, 3, 1, 1, 3)))
+    assert later.take() is not None
+    assert later.marks_pending == 1
+
+
+def test_a_fresh_session_has_nothing_of_the_one_before(plane: Plane, bells: Doorbells) -> None:
+    before = FrontendSlot.begin(plane, bells, 0, frontend=0)
+    before.introduce(b"another client")
+    before.audio_begins(44)
+    before.said.add(b"to another client")
+    before.end_session()
+    later = found(plane, bells, FrontendSlot.begin(plane, bells, 0, frontend=0))
+    assert later.client() is None
+    assert (later.header_bytes, later.marks_set, later.said.count) == (0, 0, 0)
+    assert later.said.after(0) == []
+
+
+def test_a_result_stays_until_the_next_is_asked_for(plane: Plane, bells: Doorbells) -> None:
+    """A frontend that dies before it has said it leaves it to its successor."""
+    slot = FrontendSlot.begin(plane, bells, 0, frontend=0)
+    decoder = DecoderSlot(plane, bells, 0)
+    for number, text in enumerate(("one", "two"), start=1):
+        resume = ResumePoint(number, 0, 0, number, 0)
+        decoder.publish(final(text, epoch=slot.epoch, resume=resume))
+    first = slot.take()
+    assert found(plane, bells, slot).take() == first
+    second = slot.take()
+    assert found(plane, bells, slot).take() == second
+    assert slot.take() is None
+    assert found(plane, bells, slot).take() is None
+
+
+def test_a_result_that_was_said_is_not_taken_again(plane: Plane, bells: Doorbells) -> None:
+    slot = FrontendSlot.begin(plane, bells, 0, frontend=0)
+    decoder = DecoderSlot(plane, bells, 0)
+    decoder.publish(final("one", epoch=slot.epoch, resume=ResumePoint(1, 0, 0, 1, 0)))
+    assert slot.take() is not None
+    slot.said.add(b"one")
+    later = found(plane, bells, slot)
+    assert later.take() is None
+    assert later.said.after(0) == [b"one"]

@@ -11,10 +11,11 @@ import pytest
 from shm import inspect, layout
 from shm.decoder_slot import DecoderSlot
 from shm.doorbells import Doorbells
-from shm.frontend_slot import FrontendSlot, SlotPool
+from shm.frontend_slot import FrontendSlot
 from shm.outbox import ResumePoint
 from shm.plane import Plane, PlaneError
 from shm.process_line import ProcessLine
+from shm.slot_pool import SlotPool
 from shm.trace import Trace
 from shm.worker_slot import WorkerSlot
 from tests.shm.holder import holder
@@ -56,7 +57,7 @@ def test_processes_are_listed_present_and_absent(plane: Plane) -> None:
 def test_the_way_of_the_last_chunk_is_told(plane: Plane, bells: Doorbells) -> None:
     assert "chunk, " not in list(inspect.report(plane, 0))[-1]
     times_ns = (1_000_000 * at for at in (10, 11, 41, 90, 94, 200, 201))
-    FrontendSlot(plane, bells, 2, frontend=0).leave_trace(Trace._make(times_ns))
+    FrontendSlot.begin(plane, bells, 2, frontend=0).leave_trace(Trace._make(times_ns))
     told = list(inspect.report(plane, 0))[-1]
     assert told.startswith("slot 2, its last chunk, 191.0 ms: received_to_ringed 1.0, ")
     assert "staged_to_stepped 49.0" in told
@@ -97,7 +98,7 @@ def test_the_age_of_a_heartbeat_is_told(plane: Plane, monkeypatch: pytest.Monkey
 
 def test_a_slots_indices_are_told(plane: Plane, bells: Doorbells) -> None:
     assert columns(plane, "1")[1:4] == ["closed", "0", "0"]
-    slot = FrontendSlot(plane, bells, 1, frontend=1)
+    slot = FrontendSlot.begin(plane, bells, 1, frontend=1)
     worker, decoder = WorkerSlot(plane, bells, 1), DecoderSlot(plane, bells, 1)
     slot.write_audio(samples(*range(250)))
     slot.write_mark()

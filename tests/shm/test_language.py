@@ -36,7 +36,7 @@ def test_long_streams_and_many_sessions_fit() -> None:
 
 def test_a_segment_keeps_its_model(plane: Plane, bells: Doorbells) -> None:
     """For a successor as well, until the next segment, or the next session."""
-    client = FrontendSlot(plane, bells, 0, frontend=0)
+    client = FrontendSlot.begin(plane, bells, 0, frontend=0)
     decoder = DecoderSlot(plane, bells, 0)
     session = decoder.session()
     assert session is not None
@@ -54,14 +54,14 @@ def test_a_segment_keeps_its_model(plane: Plane, bells: Doorbells) -> None:
     client.end_session()
     assert numbers_in_use(plane) == set()
     assert successor.language_at_hand() is None
-    FrontendSlot(plane, bells, 0, frontend=0)
+    FrontendSlot.begin(plane, bells, 0, frontend=0)
     assert successor.language_at_hand() is None, "another session"
 
 
 def test_slots_are_looked_at_by_their_decoder(plane: Plane, bells: Doorbells) -> None:
     slots = range(plane.geometry.slots)
     for slot in slots:
-        FrontendSlot(plane, bells, slot, frontend=0)
+        FrontendSlot.begin(plane, bells, slot, frontend=0)
         decoder = DecoderSlot(plane, bells, slot)
         session = decoder.session()
         assert session is not None
@@ -75,7 +75,7 @@ def test_slots_are_looked_at_by_their_decoder(plane: Plane, bells: Doorbells) ->
 
 def test_a_session_with_a_corrupt_result_needs_no_model(plane: Plane, bells: Doorbells) -> None:
     """It is given up. Nobody who asks may die of it: a decoder would, again and again."""
-    client = FrontendSlot(plane, bells, 0, frontend=0)
+    client = FrontendSlot.begin(plane, bells, 0, frontend=0)
     decoder = DecoderSlot(plane, bells, 0)
     resume = ResumePoint(1, 40, 0, 1, 40)
     decoder.publish(final("one", epoch=client.epoch, resume=resume))

@@ -8,9 +8,10 @@ import pytest
 from shm import layout
 from shm.arrivals import Arrivals
 from shm.doorbells import Doorbells
-from shm.frontend_slot import FrontendSlot, SlotPool
+from shm.frontend_slot import FrontendSlot
 from shm.lateness import LATE_S, Lateness
 from shm.plane import Plane
+from shm.slot_pool import SlotPool
 
 SECOND_NS = 1_000_000_000
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from shm.doorbells import Doorbells
-from shm.frontend_slot import FrontendSlot, SlotPool
+from shm.frontend_slot import FrontendSlot
 from shm.link_slot import LinkSlot
 from shm.outbox import ResumePoint
 from shm.plane import Plane
+from shm.slot_pool import SlotPool
 from tests.shm.planes import final, samples, was_rung
 
 

@@ -15,7 +15,7 @@ from tests.shm.watched_plane import WatchedPlane
 
 
 def opened(plane: Plane, bells: Doorbells) -> FrontendSlot:
-    return FrontendSlot(plane, bells, 0, frontend=0)
+    return FrontendSlot.begin(plane, bells, 0, frontend=0)
 
 
 def test_a_slot_is_open_from_claim_to_end(plane: Plane, bells: Doorbells) -> None:

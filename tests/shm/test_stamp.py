@@ -42,7 +42,7 @@ def test_no_header_reaches_the_times() -> None:
 
 
 def test_emissions_and_results_are_stamped_and_unharmed(plane: Plane, bells: Doorbells) -> None:
-    frontend = FrontendSlot(plane, bells, 0, frontend=0)
+    frontend = FrontendSlot.begin(plane, bells, 0, frontend=0)
     worker, decoder = WorkerSlot(plane, bells, 0), DecoderSlot(plane, bells, 0)
     times = [time.monotonic_ns()]
     for number in range(2):
@@ -64,7 +64,7 @@ def test_emissions_and_results_are_stamped_and_unharmed(plane: Plane, bells: Doo
 
 
 def test_a_result_that_is_held_was_searched_before(plane: Plane, bells: Doorbells) -> None:
-    frontend = FrontendSlot(plane, bells, 0, frontend=0)
+    frontend = FrontendSlot.begin(plane, bells, 0, frontend=0)
     worker, decoder = WorkerSlot(plane, bells, 0), DecoderSlot(plane, bells, 0)
     worker.publish(emission())
     decoder.read()

@@ -31,7 +31,7 @@ def test_records_carry_what_is_before_their_own_time() -> None:
 
 def test_a_trace_is_found_where_it_was_left(plane: Plane, bells: Doorbells) -> None:
     line = plane.line(plane.layout.frontend_line(1))
-    slot = FrontendSlot(plane, bells, 1, frontend=0)
+    slot = FrontendSlot.begin(plane, bells, 1, frontend=0)
     before = [line[word] for word in range(SLOT_TRACE)]
     assert found_in(line) is None
     slot.leave_trace(WAY)
@@ -42,6 +42,6 @@ def test_a_trace_is_found_where_it_was_left(plane: Plane, bells: Doorbells) -> N
 
 def test_one_that_is_being_written_is_none(plane: Plane, bells: Doorbells) -> None:
     line = plane.line(plane.layout.frontend_line(1))
-    FrontendSlot(plane, bells, 1, frontend=0).leave_trace(WAY)
+    FrontendSlot.begin(plane, bells, 1, frontend=0).leave_trace(WAY)
     line[SLOT_TRACE + TRACE_WORDS - 1] = 0
     assert found_in(line) is None

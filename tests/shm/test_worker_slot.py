@@ -20,7 +20,7 @@ RING = SMALL.ring_samples
 
 @pytest.fixture
 def frontend(plane: Plane, bells: Doorbells) -> FrontendSlot:
-    return FrontendSlot(plane, bells, 1, frontend=0)
+    return FrontendSlot.begin(plane, bells, 1, frontend=0)
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ class Engine:
         self._worker = Worker(spec, EagerStepper(model, spec, BATCH, CPU), slots)
 
     def open(self, slot: int) -> FrontendSlot:
-        return FrontendSlot(self.plane, self.bells, slot, frontend=0)
+        return FrontendSlot.begin(self.plane, self.bells, slot, frontend=0)
 
     def run(self) -> None:
         while self._worker.round():

@@ -30,7 +30,7 @@ class Room:
         self.decoders = [DecoderSlot(plane, bells, slot) for slot in range(SLOTS)]
         for slot in range(SLOTS):
             audio = np.full(40, 100 + slot, np.int16)
-            FrontendSlot(plane, bells, slot, frontend=0).write_audio(audio)
+            FrontendSlot.begin(plane, bells, slot, frontend=0).write_audio(audio)
         slots = [SecondPassSlot(plane, bells, slot) for slot in range(SLOTS)]
         self.answering = Answering(slots, self._hear, batch)
 

@@ -21,10 +21,10 @@ from server.tiers.frames import (
 from server.tiers.hosting import MAX_ORIGIN, Hosting
 from shm.decoder_slot import DecoderSlot
 from shm.doorbells import Doorbells
-from shm.frontend_slot import SlotPool
 from shm.layout import MARK_RECORDS
 from shm.outbox import OutboxRecord, ResumePoint
 from shm.plane import Plane
+from shm.slot_pool import SlotPool
 from shm.worker_slot import WorkerSlot
 from tests.shm.planes import SMALL, final
 

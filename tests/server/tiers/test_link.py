@@ -15,13 +15,14 @@ from shm import figures
 from shm.decoder_slot import DecoderSlot
 from shm.doorbells import Doorbells
 from shm.figures import Block
-from shm.frontend_slot import FrontendSlot, SlotPool
+from shm.frontend_slot import FrontendSlot
 from shm.link_line import LinkLine
 from shm.link_slot import LinkSlot
 from shm.outbox import ResumePoint
 from shm.plane import Plane
 from shm.process_line import ProcessLine
 from shm.seal import CorruptRecordError
+from shm.slot_pool import SlotPool
 from tests.server.tiers.examples import result
 from tests.shm.planes import SMALL, final, samples
 

@@ -11,11 +11,12 @@ from server.tiers.channel import ChannelError
 from server.tiers.frames import Audio, Credit, Mark, Open, Result
 from server.tiers.stream import MAX_AUDIO_SAMPLES, LinkStream
 from shm.doorbells import Doorbells
-from shm.frontend_slot import FrontendSlot, SlotPool
+from shm.frontend_slot import FrontendSlot
 from shm.layout import OUTBOX_RECORDS
 from shm.link_slot import LinkSlot
 from shm.plane import Plane
 from shm.records import Hypothesis, Word
+from shm.slot_pool import SlotPool
 from tests.server.tiers.examples import result
 
 

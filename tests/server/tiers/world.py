@@ -27,11 +27,11 @@ from server.tiers.hosting import Hosting
 from server.tiers.link import Link, ModelServer
 from shm.decoder_slot import DecoderSlot
 from shm.doorbells import Doorbells
-from shm.frontend_slot import SlotPool
 from shm.layout import PARTIALS_OF_ENGINE
 from shm.link_line import LinkLine
 from shm.link_slot import LinkSlot
 from shm.plane import Plane
+from shm.slot_pool import SlotPool
 from shm.worker_slot import WorkerSlot
 from tests.gpu_worker.simulation import RULES, Client, Script
 from tests.gpu_worker.tiny import TINY, SpellingSearch, TinyStepper, geometry_of
@@ -277,6 +277,14 @@ class World:
             self.replays += 1
 
 
+def _pool(plane: Plane, bells: Doorbells) -> SlotPool:
+    """What a predecessor left open ends with its connections."""
+    pool = SlotPool(plane, bells, 0)
+    for slot in pool.find():
+        pool.release(slot)
+    return pool
+
+
 class _Machine:
     """A plane, a watched mapping of it for each process, and their doorbells."""
 
@@ -291,7 +299,7 @@ class _Machine:
 
     def start_frontend(self) -> None:
         self.is_new_pool = False
-        self.pool = SlotPool(self.planes[0], self.bells, 0)
+        self.pool = _pool(self.planes[0], self.bells)
 
     def close(self) -> None:
         self._plane.close()
@@ -311,7 +319,7 @@ class _ModelMachine(_Machine):
             self.wire.is_cut = True
             self.wire.hosting = None
         plane = self.planes[0]
-        self.pool = SlotPool(plane, self.bells, 0)
+        self.pool = _pool(plane, self.bells)
         self._admission = Admission(plane, self.pool, FrontendFigures(plane, 0))
         self._leaves = False
 
