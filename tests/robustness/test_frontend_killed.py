@@ -10,9 +10,11 @@ from tests.conformance.breaking_client import BreakingClient
 from tests.conformance.client import Client
 from tests.conformance.server_process import ServerProcess
 from tests.conformance.test_sessions import AUDIO, BYTES_PER_S, SENTENCES
+from tests.conformance.two_tiers import LinkedServer, ModelServer
 from tests.robustness.conftest import FLAGS
 from tests.robustness.test_crowd import assert_every_slot_works
 from tests.robustness.test_killing import kill
+from tests.robustness.test_two_tiers import ENGINE
 
 pytestmark = pytest.mark.server
 
@@ -20,8 +22,22 @@ pytestmark = pytest.mark.server
 @pytest.mark.parametrize("seed", range(3))
 def test_every_word_once(seed: int) -> None:
     """Killed while audio is sent, while nobody is connected, and with a final under way."""
+    with ServerProcess(*FLAGS) as server:
+        kill_three_times(server, seed)
+
+
+def test_over_two_tiers_as_well() -> None:
+    """The link goes on while nobody holds the slot."""
+    with (
+        ModelServer(*ENGINE) as model,
+        LinkedServer([model.address], environment={"INTERMED_PARTIALS": "True"}) as server,
+    ):
+        kill_three_times(server, seed=3)
+
+
+def kill_three_times(server: ServerProcess, seed: int) -> None:
     rng = random.Random(seed)
-    with ServerProcess(*FLAGS) as server, BreakingClient(server, AUDIO) as client:
+    with BreakingClient(server, AUDIO) as client:
         client.connect()
         client.send_part(rng.randrange(6 * BYTES_PER_S), rng.randrange(2000))
         client.read_what_comes(rng.choice([0.0, 0.05]))
