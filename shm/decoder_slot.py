@@ -225,9 +225,9 @@ class DecoderSlot:
             return ()
 
     @property
-    def second_pass_generation(self) -> int:
-        """How many processes have filled the place of the slot's second pass."""
-        return ProcessLine(self._plane, self._plane.layout.second_pass_of(self.slot)).generation
+    def second_pass_failed_starts(self) -> int:
+        """How many of the slot's second passes in a row died before they had gone round once."""
+        return ProcessLine(self._plane, self._plane.layout.second_pass_of(self.slot)).failed_starts
 
     def _emission(self, index: int) -> memoryview:
         offset = self._plane.layout.emission_record(self.slot, index)

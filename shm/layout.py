@@ -18,7 +18,7 @@ LINE_BYTES: Final = 128
 LINE_WORDS: Final = LINE_BYTES // 8
 PAGE_BYTES: Final = 4096
 MAGIC: Final = int.from_bytes(b"RTENGIN1", "little")
-LAYOUT_VERSION: Final = 7
+LAYOUT_VERSION: Final = 8
 
 MAX_SEGMENT_S: Final = 20
 """An utterance is cut here at the latest: what a restart must be able to replay."""
@@ -145,6 +145,7 @@ PROCESS_HEARTBEAT_NS: Final = 3
 PROCESS_ROUNDS: Final = 4
 PROCESS_DEVICE: Final = 5  # of a worker or second pass: 0 for the CPU, N + 1 for cuda:N
 PROCESS_STREAMS: Final = 6  # that a worker could step in real time, by its own clock at its start
+PROCESS_PROVEN: Final = 7  # of a second pass: the newest generation that went round once
 
 # Further words of the link's process line.
 LINK_SERVERS: Final = 8  # model servers that it is connected to
@@ -201,6 +202,8 @@ SLOT_LANGUAGE: Final = 11  # the language model of the segment at hand: see `shm
 
 # Words of a slot's second-pass line.
 SLOT_ANSWERED: Final = 0  # number of the question that the slot's answer belongs to
+SLOT_HEARINGS: Final = 1  # of a segment, begun and not ended: its start * HEARINGS_LIMIT + count
+HEARINGS_LIMIT: Final = 256
 
 
 class Layout:

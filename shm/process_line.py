@@ -57,6 +57,16 @@ class ProcessLine:
         """A worker says how many streams its model alone could keep up with, as it measured."""
         self._words[layout.PROCESS_STREAMS] = streams
 
+    def proven(self) -> None:
+        """A second pass has gone round its loop, which may be what its predecessors died of."""
+        self._words[layout.PROCESS_PROVEN] = self._words[layout.PROCESS_GENERATION]
+
+    @property
+    def failed_starts(self) -> int:
+        """How many generations in a row have died before they were `proven`."""
+        unproven = self._words[layout.PROCESS_GENERATION] - self._words[layout.PROCESS_PROVEN]
+        return max(0, unproven - 1)  # the living one has not died
+
     @property
     def streams(self) -> int:
         """See `could_step`; 0 before it."""

@@ -2,7 +2,9 @@
 
 A question is a range of samples. The decoder that asks keeps its audio uncommitted until the answer
 is here; an answer to a question that is no longer the newest is read by nobody. So a second pass
-that dies leaves nothing behind but an open question, which its successor finds.
+that dies leaves nothing behind but an open question, which its successor finds, and that it was
+hearing it. That is counted per segment, since all questions about one have its beginning in common,
+and whatever kills who hears it may be there.
 """
 
 from __future__ import annotations
@@ -64,7 +66,36 @@ class SecondPassSlot:
         copy_out(self._ring, question.start, samples)
         return samples
 
+    def lost_hearings(self, question: Question) -> int:
+        """How many second passes in a row have died while they heard the question's segment.
+
+        None, if it has no audio: that harms nobody.
+        """
+        start, count = divmod(self._line[layout.SLOT_HEARINGS], layout.HEARINGS_LIMIT)
+        return count if start == question.start < question.stop else 0
+
+    def begin(self, question: Question) -> None:
+        """It is going to be heard: unless this is ended, a hearing is lost."""
+        self._count(question, self.lost_hearings(question) + 1)
+
+    def interrupt(self, question: Question) -> None:
+        """Hearing it was ended before there was an answer, by nobody's death."""
+        self._count(question, self.lost_hearings(question) - 1)
+
     def answer(self, question: Question, heard: Sequence[Heard]) -> None:
+        """What was heard, to the end: nothing in this audio kills anybody."""
+        self._count(question, 0)
+        self._publish(question, heard)
+
+    def give_up(self, question: Question) -> None:
+        """Nothing was heard, nor will be in more of this segment."""
+        self._publish(question, ())
+
+    def _count(self, question: Question, hearings: int) -> None:
+        if question.start < question.stop:
+            self._line[layout.SLOT_HEARINGS] = question.start * layout.HEARINGS_LIMIT + hearings
+
+    def _publish(self, question: Question, heard: Sequence[Heard]) -> None:
         """Payload first, then the number, then the decoder's bell."""
         # A second answer would be written while the decoder may be reading the first.
         assert question.number > self._line[layout.SLOT_ANSWERED], "a question is answered once"

@@ -79,7 +79,9 @@ def main(child: Child) -> None:
     line.ready()
     while child.goes_on:
         line.beat()
-        if not answering.round():
+        worked = answering.round()
+        line.proven()
+        if not worked:
             bell.wait(ROUND_TIMEOUT_MS)
 
 

@@ -1,8 +1,11 @@
-"""One slot's questions to the second pass: asked once, perhaps ahead, and given up when it dies.
+"""One slot's questions to the second pass: asked once, perhaps ahead, and taken back.
 
 The second pass hears most of an utterance while its speaker pauses, before anyone knows that it is
 over. If it is, its final's question is the one that was asked ahead, and its answer is there or on
 its way. A question names its range of audio, so an answer is the same whenever it was asked for.
+
+Audio that kills whoever hears it is given up by the second pass itself (`answering`); here it is
+seen that there is none any more who could.
 """
 
 from __future__ import annotations
@@ -12,22 +15,21 @@ from typing import Final
 from shm.decoder_slot import DecoderSlot
 from shm.heard import Heard, Purpose
 
-GIVEN_UP_AFTER_SUCCESSORS: Final = 3
-"""When so many second passes have begun while a question was open, at least two have died over it:
-the first may follow one that was dead before. The first pass's text is final then: late and less
-accurate is better than never."""
+GIVEN_UP_AFTER_STARTS: Final = 8
+"""So many second passes in a row have died before they had gone round once: the next ones will not
+do better, and finals have the first pass's text until one does. Late and less accurate is better
+than never."""
 
 
 class Questions:
     """The newest question of a slot. There is never more than one."""
 
-    __slots__ = ("_ahead", "_generation_before", "_is_asked", "_number", "_outlasted", "_words")
+    __slots__ = ("_ahead", "_is_asked", "_number", "_outlasted", "_words")
 
     def __init__(self, words: DecoderSlot) -> None:
         self._words = words
         self._number = 0
         self._is_asked = False
-        self._generation_before = 0
         self._ahead: tuple[int, int] | None = None
         self._outlasted: tuple[int, int] | None = None
 
@@ -37,7 +39,6 @@ class Questions:
             self._words.hurry()
         else:
             self._number = self._words.ask(start, stop, purpose)
-            self._generation_before = self._words.second_pass_generation
             self._is_asked = True
         self._ahead = None
 
@@ -63,15 +64,13 @@ class Questions:
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether too many second passes have died since it was asked."""
-        successors = self._words.second_pass_generation - self._generation_before
-        return successors >= GIVEN_UP_AFTER_SUCCESSORS
+        """Whether there is no second pass that would answer it."""
+        return self._words.second_pass_failed_starts >= GIVEN_UP_AFTER_STARTS
 
     def withdraw(self) -> None:
         """Nobody waits for the answer any more. What was asked ahead is not asked ahead again."""
         if self._is_asked:
             self._number = self._words.withdraw()
-            self._generation_before = self._words.second_pass_generation
             self._is_asked = False
 
     def forget(self) -> None:

@@ -1,4 +1,4 @@
-"""The second pass is killed: no final is lost, and all but two deaths in a row change no word."""
+"""The second pass is killed, again and again: no final is lost, and no word of one changes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from tests.conformance.speech import RATE_HZ, clips
 from tests.conformance.spelling import silence
 from tests.conformance.waiting import wait_until
 from tests.robustness.test_killing import kill, lives
-from tools.loadtest.wer import count_word_errors
 
 pytestmark = pytest.mark.server
 
@@ -88,17 +87,14 @@ def test_killed_while_a_final_waits_for_it(
         assert client.final()["text"] == undisturbed[0]
 
 
-def test_killed_again_and_again(speech_server: ServerProcess) -> None:
-    """The utterance may end with the first pass's text then, but it ends."""
-    clip = clips(1)[0]
+def test_killed_again_and_again(speech_server: ServerProcess, undisturbed: list[str]) -> None:
+    """As they load and while they hear: none of it is the utterance's doing."""
     with Client(speech_server.url) as client:
-        client.send_audio(clip.audio)
+        client.send_audio(clips(1)[0].audio)
         client.send("done")
-        for _ in range(2):
+        for _ in range(4):
             kill_second_passes(speech_server)
-        final = client.final()
-        errors = count_word_errors([(clip.text, final["text"])])
-        assert errors.errors <= 0.4 * errors.words, final["text"]
+        assert client.final()["text"] == undisturbed[0]
 
 
 def test_killed_while_a_client_leaves(speech_server: ServerProcess, undisturbed: list[str]) -> None:

@@ -243,15 +243,17 @@ def test_what_no_second_pass_would_answer_is_not_asked(
     assert SecondPassSlot(plane, bells, 0).question() is None
 
 
-def test_a_decoder_sees_that_its_second_pass_was_replaced(
-    plane: Plane, bells: Doorbells, decoder: DecoderSlot
+def test_a_decoder_sees_that_no_second_pass_gets_anywhere(
+    plane: Plane, decoder: DecoderSlot
 ) -> None:
     line = ProcessLine(plane, plane.layout.second_pass_of(0))
     seen = []
-    for generation in (0, 1):
+    for generation in (1, 2, 3):
         line.announce(generation)
-        seen.append(decoder.second_pass_generation)
-    assert seen == [0, 1]
+        seen.append(decoder.second_pass_failed_starts)
+    assert seen == [0, 1, 2]
+    line.proven()
+    assert decoder.second_pass_failed_starts == 0
 
 
 def test_asking_settles_nothing(plane: Plane, decoder: DecoderSlot) -> None:

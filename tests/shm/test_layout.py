@@ -182,6 +182,7 @@ WRITER_OF = {
     "SLOT_DECODER_GAVE_UP": {"decoder_slot.py"},
     "SLOT_LANGUAGE": {"decoder_slot.py"},
     "SLOT_ANSWERED": {"second_pass_slot.py"},
+    "SLOT_HEARINGS": {"second_pass_slot.py"},
 }
 
 

@@ -94,9 +94,7 @@ def test_a_descriptor_of_something_else_is_refused() -> None:
 
 def test_another_version_is_refused_with_both_versions(plane: Plane) -> None:
     plane.header[layout.HEADER_VERSION] = 99
-    with pytest.raises(
-        PlaneError, match=f"version 99, this program reads version {layout.LAYOUT_VERSION}"
-    ):
+    with pytest.raises(PlaneError, match=f"version 99, .* version {layout.LAYOUT_VERSION}:"):
         Plane.attach(plane.fd)
 
 

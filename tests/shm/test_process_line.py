@@ -58,6 +58,23 @@ def test_a_worker_says_how_many_streams_it_could_step(plane: Plane) -> None:
     assert ProcessLine(Plane.attach(plane.fd), plane.layout.worker_process(0)).streams == 37
 
 
+def test_starts_fail_until_a_generation_has_gone_round_once(plane: Plane) -> None:
+    line = ProcessLine(plane, plane.layout.second_pass_process(0))
+    assert line.failed_starts == 0, "nobody has begun"
+    seen = []
+    for generation in (1, 2, 3):
+        line.announce(generation)
+        line.ready()
+        seen.append(line.failed_starts)
+    assert seen == [0, 1, 2], "the living one has not failed"
+    line.proven()
+    assert line.failed_starts == 0
+    line.announce(4)
+    assert line.failed_starts == 0, "its predecessor died later than in its start"
+    line.announce(6)
+    assert line.failed_starts == 2, "one died before it could say its name"
+
+
 def test_lines_are_each_processes_own(plane: Plane) -> None:
     ProcessLine(plane, plane.layout.frontend_process(0)).announce(1)
     others = [

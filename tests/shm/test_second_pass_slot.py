@@ -161,16 +161,116 @@ def test_a_question_is_numbered_after_its_range_is_written(
 def test_an_answer_is_numbered_after_it_is_written(
     plane: Plane, bells: Doorbells, decoder: DecoderSlot
 ) -> None:
-    seen: list[tuple[Heard, ...]] = []
+    seen: list[bytes] = []
 
     def look(access: str) -> None:
         if access == "store":
-            area = plane.bytes(plane.layout.answer(SLOT), layout.ANSWER_BYTES)
-            seen.append(read_heard(area))
+            seen.append(bytes(plane.bytes(plane.layout.answer(SLOT), layout.ANSWER_BYTES)))
 
     decoder.ask(*ASKED, Purpose.PARTIAL)
     serve(SecondPassSlot(WatchedPlane(plane, look), bells, SLOT))
-    assert seen == [heard_in(*ASKED)], "one store, which publishes the whole answer"
+    assert read_heard(memoryview(seen[-1])) == heard_in(*ASKED), "the last store publishes it"
+
+
+# -- deaths over what is heard
+
+
+def successor(plane: Plane, bells: Doorbells) -> SecondPassSlot:
+    """Of a second pass that has just died."""
+    return SecondPassSlot(plane, bells, SLOT)
+
+
+def test_who_dies_hearing_a_question_is_counted(
+    plane: Plane, bells: Doorbells, decoder: DecoderSlot, second_pass: SecondPassSlot
+) -> None:
+    decoder.ask(*ASKED, Purpose.FINAL)
+    question = second_pass.question()
+    assert question is not None
+    for deaths in range(20):
+        assert second_pass.lost_hearings(question) == deaths
+        second_pass.begin(question)
+        second_pass = successor(plane, bells)
+
+
+def test_who_dies_while_it_waits_is_not(
+    plane: Plane, bells: Doorbells, decoder: DecoderSlot, second_pass: SecondPassSlot
+) -> None:
+    decoder.ask(*ASKED, Purpose.FINAL)
+    question = second_pass.question()
+    assert question is not None
+    assert successor(plane, bells).lost_hearings(question) == 0
+    second_pass.begin(question)
+    second_pass.interrupt(question)
+    assert successor(plane, bells).lost_hearings(question) == 0, "it had been put off"
+
+
+def test_an_answer_clears_the_segment(
+    plane: Plane, bells: Doorbells, decoder: DecoderSlot, second_pass: SecondPassSlot
+) -> None:
+    decoder.ask(*ASKED, Purpose.AHEAD)
+    question = second_pass.question()
+    assert question is not None
+    second_pass.begin(question)
+    second_pass.begin(question)
+    second_pass.answer(question, heard_in(*ASKED))
+    assert successor(plane, bells).lost_hearings(question) == 0
+
+
+@pytest.mark.parametrize(("asked", "deaths"), [((100, 300), 1), ((101, 200), 0), ((200, 300), 0)])
+def test_deaths_count_for_every_question_about_the_segment(
+    decoder: DecoderSlot, second_pass: SecondPassSlot, asked: tuple[int, int], deaths: int
+) -> None:
+    """Also for one that the successor of a dead decoder asks again."""
+    decoder.ask(*ASKED, Purpose.PARTIAL)
+    question = second_pass.question()
+    assert question is not None
+    second_pass.begin(question)
+    decoder.ask(*asked, Purpose.FINAL)
+    other = second_pass.question()
+    assert other is not None
+    assert second_pass.lost_hearings(other) == deaths
+
+
+def test_what_is_given_up_is_answered_by_nothing_and_not_cleared(
+    decoder: DecoderSlot, second_pass: SecondPassSlot
+) -> None:
+    number = decoder.ask(*ASKED, Purpose.FINAL)
+    question = second_pass.question()
+    assert question is not None
+    second_pass.begin(question)
+    second_pass.give_up(question)
+    assert decoder.answer(number) == ()
+    assert second_pass.lost_hearings(question) == 1
+
+
+def test_a_withdrawn_question_neither_kills_nor_clears(
+    decoder: DecoderSlot, second_pass: SecondPassSlot
+) -> None:
+    decoder.ask(*ASKED, Purpose.FINAL)
+    question = second_pass.question()
+    assert question is not None
+    second_pass.begin(question)
+    decoder.withdraw()
+    nothing = second_pass.question()
+    assert nothing is not None
+    for end in (second_pass.begin, second_pass.interrupt, lambda it: second_pass.answer(it, ())):
+        assert second_pass.lost_hearings(nothing) == 0
+        end(nothing)
+    assert second_pass.lost_hearings(question) == 1
+
+
+def test_segment_and_count_change_in_one_store(
+    plane: Plane, bells: Doorbells, decoder: DecoderSlot
+) -> None:
+    """A second pass that dies between two would leave a count of another segment."""
+    decoder.ask(*ASKED, Purpose.FINAL)
+    stores: list[str] = []
+    watched = WatchedPlane(plane, stores.append)
+    second_pass = SecondPassSlot(watched, bells, SLOT)
+    question = second_pass.question()
+    assert question is not None
+    second_pass.begin(question)
+    assert stores.count("store") == 1
 
 
 def test_an_answer_that_was_changed_is_none(plane: Plane, bells: Doorbells) -> None:

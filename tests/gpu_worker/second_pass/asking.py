@@ -50,6 +50,10 @@ class AskingSlot(Slot):
         line.announce(generation)
         self._second_pass = SecondPassSlot(self.plane, self._bells, 0)
 
+    def second_pass_goes_round(self) -> None:
+        """It was no vain start."""
+        ProcessLine(self.plane, self.plane.layout.second_pass_process(0)).proven()
+
     @property
     def question(self) -> Question | None:
         """The one that is open."""
@@ -62,6 +66,12 @@ class AskingSlot(Slot):
         heard = [Heard(text, -1.0 - place) for place, text in enumerate(texts)]
         self._second_pass.answer(question, heard)
         return question
+
+    def gives_up(self) -> None:
+        """The second pass does: too many have died over the open question."""
+        question = self.question
+        assert question is not None, "nobody asked"
+        self._second_pass.give_up(question)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import pytest
 
-from gpu_worker.second_pass.answering import Answering
+from gpu_worker.second_pass.answering import GIVEN_UP_AFTER_DEATHS, Answering
 from shm.audio_ring import Samples
 from shm.decoder_slot import DecoderSlot
 from shm.doorbells import Doorbells
@@ -17,6 +17,10 @@ from tests.gpu_worker.tiny import TINY, geometry_of
 
 SLOTS = 4
 GEOMETRY = geometry_of(TINY, slots=SLOTS, second_passes=1)
+
+
+class _DeathError(Exception):
+    """Of the second pass, whatever it is doing."""
 
 
 class Room:
@@ -31,8 +35,15 @@ class Room:
         for slot in range(SLOTS):
             audio = np.full(40, 100 + slot, np.int16)
             FrontendSlot.begin(plane, bells, slot, frontend=0).write_audio(audio)
-        slots = [SecondPassSlot(plane, bells, slot) for slot in range(SLOTS)]
-        self.answering = Answering(slots, self._hear, batch)
+        self.deadly: set[int] = set()
+        """Slots whose audio kills whoever hears it."""
+        self._plane, self._bells, self._batch = plane, bells, batch
+        self.answer_anew()
+
+    def answer_anew(self) -> None:
+        """A second pass begins, perhaps behind one that died."""
+        slots = [SecondPassSlot(self._plane, self._bells, slot) for slot in range(SLOTS)]
+        self.answering = Answering(slots, self._hear, self._batch)
 
     def ask(self, slot: int, purpose: Purpose = Purpose.PARTIAL, stop: int = 10) -> int:
         return self.decoders[slot].ask(0, stop, purpose)
@@ -44,12 +55,25 @@ class Room:
             pass
         return [slots for slots in self.asked[known:] if slots]
 
+    def outlive(self) -> tuple[list[list[int]], int]:
+        """As `rounds`, by as many second passes as it takes, and how many of them died."""
+        known, deaths = len(self.asked), 0
+        while True:
+            try:
+                self.rounds()
+                return self.asked[known:], deaths
+            except _DeathError:
+                deaths += 1
+                self.answer_anew()
+
     def _hear(
         self, audio: Sequence[Samples], *, thorough: bool, while_waiting: Callable[[], None]
     ) -> list[tuple[Heard, ...]]:
         meanwhile, self.meanwhile = self.meanwhile, lambda: None
         meanwhile()
         while_waiting()
+        if self.deadly.intersection(int(samples[0]) - 100 for samples in audio if len(samples)):
+            raise _DeathError
         if audio:
             self.thorough.append(thorough)
         self.asked.append([int(samples[0]) - 100 for samples in audio if len(samples)])
@@ -227,3 +251,129 @@ def test_hearing_that_is_hurried_while_it_lasts_is_not_given_up(
     assert room.answering.round()
     assert room.asked == [[0]]
     assert room.decoders[0].answer(number) == (Heard("slot 0 10", -1.0),)
+
+
+# -- questions that kill
+
+
+def die() -> None:
+    raise _DeathError
+
+
+def test_what_kills_again_and_again_is_given_up(plane: Plane, bells: Doorbells) -> None:
+    room = Room(plane, bells, 1)
+    room.deadly = {1}
+    number = room.ask(1, Purpose.FINAL)
+    assert room.outlive() == ([], GIVEN_UP_AFTER_DEATHS)
+    assert room.decoders[1].answer(number) == ()
+
+
+def test_more_of_what_was_given_up_kills_nobody_else(plane: Plane, bells: Doorbells) -> None:
+    """A final behind its partial, or the same asked again by a decoder's successor."""
+    room = Room(plane, bells, 1)
+    room.deadly = {1}
+    room.ask(1, Purpose.PARTIAL)
+    room.outlive()
+    number = room.ask(1, Purpose.FINAL, stop=20)
+    assert room.outlive() == ([], 0)
+    assert room.decoders[1].answer(number) == ()
+
+
+def test_what_was_withdrawn_and_is_asked_again_is_still_given_up(
+    plane: Plane, bells: Doorbells
+) -> None:
+    room = Room(plane, bells, 1)
+    room.deadly = {1}
+    room.ask(1, Purpose.PARTIAL)
+    room.outlive()
+    room.decoders[1].withdraw()
+    room.outlive()
+    room.ask(1, Purpose.FINAL)
+    assert room.outlive() == ([], 0)
+
+
+@pytest.mark.parametrize("batch", [1, 2, SLOTS])
+def test_the_others_are_answered_meanwhile(plane: Plane, bells: Doorbells, batch: int) -> None:
+    """Also those that were heard beside it when it first killed."""
+    room = Room(plane, bells, batch)
+    room.deadly = {0}
+    numbers = [room.ask(slot, Purpose.FINAL) for slot in range(SLOTS)]
+    heard, deaths = room.outlive()
+    assert deaths == GIVEN_UP_AFTER_DEATHS
+    assert sorted(slot for slots in heard for slot in slots) == [1, 2, 3]
+    for slot in (1, 2, 3):
+        assert room.decoders[slot].answer(numbers[slot]) == (Heard(f"slot {slot} 10", -1.0),)
+    assert room.decoders[0].answer(numbers[0]) == ()
+
+
+def test_who_was_heard_beside_it_is_heard_alone_and_cleared(plane: Plane, bells: Doorbells) -> None:
+    room = Room(plane, bells, SLOTS)
+    room.deadly = {0}
+    for slot in (0, 1, 2):
+        room.ask(slot, Purpose.FINAL)
+    with pytest.raises(_DeathError):
+        room.rounds()
+    room.deadly = set()
+    room.ask(3, Purpose.FINAL)
+    assert room.outlive() == ([[3], [0], [1], [2]], 0)
+    for slot in range(SLOTS):
+        room.ask(slot, Purpose.FINAL, stop=20)
+    assert room.outlive() == ([[3, 0, 1, 2]], 0), "nobody is suspected any more"
+
+
+def test_a_suspect_comes_before_what_is_less_urgent(plane: Plane, bells: Doorbells) -> None:
+    room = Room(plane, bells, 1)
+    room.meanwhile = die
+    room.ask(1, Purpose.FINAL)
+    room.ask(0, Purpose.AHEAD)
+    assert room.outlive() == ([[1], [0]], 1)
+
+
+def test_deaths_over_another_question_do_not_count(plane: Plane, bells: Doorbells) -> None:
+    """However many there are while a question waits."""
+    room = Room(plane, bells, 1)
+    number = room.ask(0, Purpose.PARTIAL)
+    for round_ in range(3 * GIVEN_UP_AFTER_DEATHS):
+        room.decoders[1].ask(round_, round_ + 10, Purpose.FINAL)
+        room.meanwhile = die
+        with pytest.raises(_DeathError):
+            room.answering.round()
+        room.answer_anew()
+    heard, deaths = room.outlive()
+    assert (heard, deaths) == ([[1], [0]], 0)
+    assert room.decoders[0].answer(number) == (Heard("slot 0 10", -1.0),)
+
+
+def test_deaths_by_chance_do_not_add_up_over_an_answer(plane: Plane, bells: Doorbells) -> None:
+    room = Room(plane, bells, 1)
+    for stop in range(10, 10 + 2 * GIVEN_UP_AFTER_DEATHS):
+        number = room.ask(0, Purpose.AHEAD, stop=stop)
+        room.meanwhile = die
+        assert room.outlive() == ([[0]], 1)
+        assert room.decoders[0].answer(number) == (Heard(f"slot 0 {stop}", -1.0),)
+
+
+def test_being_put_off_is_no_death(plane: Plane, bells: Doorbells) -> None:
+    room = Room(plane, bells, 1)
+    number = room.ask(0, Purpose.AHEAD)
+    for _ in range(2 * GIVEN_UP_AFTER_DEATHS):
+        room.meanwhile = lambda: room.ask(1, Purpose.FINAL)
+        assert room.answering.round(), "given up for a final"
+        assert room.answering.round(), "which is heard"
+    assert room.outlive() == ([[0]], 0)
+    assert room.decoders[0].answer(number) == (Heard("slot 0 10", -1.0),)
+
+
+def test_a_successor_goes_on_where_the_count_was(plane: Plane, bells: Doorbells) -> None:
+    """Of those that died by chance and one that was put off: only the dead count."""
+    room = Room(plane, bells, 1)
+    room.ask(0, Purpose.AHEAD)
+    for _ in range(GIVEN_UP_AFTER_DEATHS - 1):
+        room.meanwhile = die
+        with pytest.raises(_DeathError):
+            room.answering.round()
+        room.answer_anew()
+        room.meanwhile = lambda: room.ask(1, Purpose.FINAL)
+        assert room.answering.round()
+        assert room.answering.round()
+    assert room.outlive() == ([[0]], 0)

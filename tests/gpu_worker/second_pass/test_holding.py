@@ -9,7 +9,7 @@ import pytest
 
 from gpu_worker.decoding import FrameHypothesis
 from gpu_worker.partials import INTERMED_PARTIAL_MS
-from gpu_worker.second_pass.questions import GIVEN_UP_AFTER_SUCCESSORS
+from gpu_worker.second_pass.questions import GIVEN_UP_AFTER_STARTS
 from shm import layout
 from shm.heard import Purpose
 from shm.second_pass_slot import Question
@@ -268,12 +268,12 @@ def test_a_pause_is_asked_about_again_after_a_partial(slot: AskingSlot) -> None:
     assert slot.question == Question(3, 0, 70, Purpose.AHEAD)
 
 
-def test_what_kills_second_passes_ahead_of_its_final_kills_no_more(slot: AskingSlot) -> None:
+def test_what_nobody_would_hear_is_not_asked_ahead_again(slot: AskingSlot) -> None:
     slot.emit("ab c")
     slot.results()
     slot.worker.pauses(0, 10)
     slot.results()
-    slot.start_second_pass(1 + GIVEN_UP_AFTER_SUCCESSORS)
+    slot.start_second_pass(1 + GIVEN_UP_AFTER_STARTS)
     slot.results()
     question = slot.question
     assert question is not None
@@ -338,32 +338,39 @@ def test_a_client_that_leaves_while_a_partial_is_held(slot: AskingSlot) -> None:
 def test_after_one_death_the_successor_is_waited_for(slot: AskingSlot) -> None:
     slot.emit("ab cd", end=ENDPOINT)
     assert slot.results() == []
-    for generation in range(2, 1 + GIVEN_UP_AFTER_SUCCESSORS):
+    for generation in range(2, 1 + GIVEN_UP_AFTER_STARTS):
         slot.start_second_pass(generation)
         assert slot.results() == []
     slot.hears("ab cb")
     assert texts(slot.results()) == ["ab cb."]
 
 
-def test_when_it_dies_again_and_again_the_first_passs_text_is_final(slot: AskingSlot) -> None:
+def test_when_none_can_be_started_the_first_passs_text_is_final(slot: AskingSlot) -> None:
     slot.emit("ab cd", end=ENDPOINT)
     slot.emit("da", segment=1, start=10, end=ENDPOINT)
     assert slot.results() == []
-    slot.start_second_pass(1 + GIVEN_UP_AFTER_SUCCESSORS)
-    assert texts(slot.results()) == ["ab cd."]
-    assert slot.hears("db") == Question(3, 10, 14, Purpose.FINAL), (
-        "the next question is put all the same"
-    )
+    slot.start_second_pass(1 + GIVEN_UP_AFTER_STARTS)
+    assert texts(slot.results()) == ["ab cd.", "da."], "the next waits for no more of them"
+    slot.second_pass_goes_round()
+    slot.emit("da", segment=2, start=14, end=ENDPOINT)
+    assert texts(slot.results()) == []
+    assert slot.hears("db") == Question(5, 14, 18, Purpose.FINAL)
     assert texts(slot.results()) == ["db."]
 
 
-def test_what_was_given_up_kills_nobody_else(slot: AskingSlot) -> None:
-    """No successor finds the audio that second passes died of."""
+def test_what_the_second_pass_gives_up_has_the_first_passs_text(slot: AskingSlot) -> None:
+    slot.emit("ab cd", end=ENDPOINT)
+    assert slot.results() == []
+    slot.gives_up()
+    assert texts(slot.results()) == ["ab cd."]
+
+
+def test_a_successor_does_not_find_what_nobody_waits_for_any_more(slot: AskingSlot) -> None:
     slot.emit("ab cd", end=ENDPOINT)
     slot.results()
-    slot.start_second_pass(1 + GIVEN_UP_AFTER_SUCCESSORS)
+    slot.start_second_pass(1 + GIVEN_UP_AFTER_STARTS)
     assert texts(slot.results()) == ["ab cd."]
-    slot.start_second_pass(2 + GIVEN_UP_AFTER_SUCCESSORS)
+    slot.start_second_pass(2 + GIVEN_UP_AFTER_STARTS)
     assert slot.question is None or slot.question.start == slot.question.stop
 
 
@@ -378,13 +385,14 @@ def test_whoever_left_is_heard_for_no_more(slot: AskingSlot) -> None:
 def test_an_answer_counts_however_many_died_for_it(slot: AskingSlot) -> None:
     slot.emit("ab cd", end=ENDPOINT)
     assert slot.results() == []
-    slot.start_second_pass(9)
+    slot.start_second_pass(2 + GIVEN_UP_AFTER_STARTS)
     slot.hears("ab cb")
     assert texts(slot.results()) == ["ab cb."]
 
 
 def test_deaths_before_the_question_do_not_count(slot: AskingSlot) -> None:
-    slot.start_second_pass(9)
+    slot.start_second_pass(2 + GIVEN_UP_AFTER_STARTS)
+    slot.second_pass_goes_round()
     slot.emit("ab cd", end=ENDPOINT)
     assert slot.results() == []
     assert slot.question is not None
@@ -394,7 +402,7 @@ def test_a_partial_is_given_up_as_a_final_is(slot: AskingSlot) -> None:
     slot.emit("abcd" * 8)
     slot.emit("abcdabcd", first=32)
     assert slot.results() == []
-    slot.start_second_pass(1 + GIVEN_UP_AFTER_SUCCESSORS)
+    slot.start_second_pass(1 + GIVEN_UP_AFTER_STARTS)
     assert texts(slot.results()) == ["abcd" * 10]
 
 

@@ -1,4 +1,4 @@
-"""A slot's questions: the same range is asked once, and too many deaths end the hope."""
+"""A slot's questions: the same range is asked once, and no hope is left without a second pass."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gpu_worker.second_pass.questions import GIVEN_UP_AFTER_SUCCESSORS, Questions
+from gpu_worker.second_pass.questions import GIVEN_UP_AFTER_STARTS, Questions
 from shm.decoder_slot import DecoderSlot
 from shm.doorbells import Doorbells
 from shm.heard import Heard, Purpose
@@ -30,6 +30,9 @@ class Room:
         """The second pass does, and has a successor."""
         self._generation += 1
         self._line.announce(self._generation)
+
+    def goes_round(self) -> None:
+        self._line.proven()
 
     def open(self) -> Question:
         question = self.second_pass.question()
@@ -106,23 +109,24 @@ def test_another_segment_takes_no_answer_of_the_last(room: Room) -> None:
     assert room.open().number == 2
 
 
-def test_deaths_count_from_the_question_on(room: Room) -> None:
-    room.dies()
+def test_no_hope_is_left_when_second_passes_die_as_they_begin(room: Room) -> None:
     room.questions.ask(0, 9, Purpose.FINAL)
-    for _ in range(GIVEN_UP_AFTER_SUCCESSORS):
+    for _ in range(GIVEN_UP_AFTER_STARTS):
         assert not room.questions.is_hopeless
         room.dies()
     assert room.questions.is_hopeless
-
-
-def test_a_final_inherits_the_deaths_of_what_was_asked_ahead(room: Room) -> None:
-    room.questions.ask_ahead(0, 9)
-    for _ in range(GIVEN_UP_AFTER_SUCCESSORS - 1):
-        room.dies()
-    room.questions.ask(0, 9, Purpose.FINAL)
+    room.questions.ask(0, 12, Purpose.FINAL)
+    assert room.questions.is_hopeless, "the next question need not wait for as many"
+    room.goes_round()
     assert not room.questions.is_hopeless
-    room.dies()
-    assert room.questions.is_hopeless
+
+
+def test_however_many_die_of_something_else_it_is_waited_for(room: Room) -> None:
+    room.questions.ask(0, 9, Purpose.FINAL)
+    for _ in range(3 * GIVEN_UP_AFTER_STARTS):
+        room.goes_round()
+        room.dies()
+    assert not room.questions.is_hopeless
 
 
 def test_what_is_withdrawn_has_no_audio_and_is_withdrawn_once(room: Room) -> None:
