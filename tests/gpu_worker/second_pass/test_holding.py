@@ -105,7 +105,8 @@ def test_a_full_outbox_holds_the_answer_back(slot: AskingSlot) -> None:
     slot.emit("ab", segment=layout.OUTBOX_RECORDS, end=ENDPOINT)
     assert not slot.decoder.work()
     assert slot.question is None
-    assert slot.client.take() is not None
+    for _ in range(2):  # the first stays until the next is asked for
+        assert slot.client.take() is not None
     assert slot.decoder.work()
     slot.hears("cb")
     assert slot.decoder.work()
