@@ -85,7 +85,6 @@ class Doorkeeper(Protocol):
     """What a connection needs to be let in and out; see `Admission`."""
 
     def claim(self, *, make_room: Callable[[], bool]) -> MeasuredSlot: ...
-    def find(self) -> list[MeasuredSlot]: ...
     def count(self, counter: figures.Counter) -> None: ...
     def release(self, slot: MeasuredSlot) -> None: ...
     def refuse(self, reason: str) -> None: ...
@@ -152,8 +151,26 @@ class Admission:
         return measured
 
     def find(self) -> list[MeasuredSlot]:
-        """The sessions that a predecessor of this process left open; see `SlotPool.find`."""
+        """The sessions of this process that nobody holds; see `SlotPool.find`."""
         return [self._measured(slot) for slot in self._pool.find()]
+
+    def take(self, slot: int, epoch: int) -> MeasuredSlot | None:
+        """A session that nobody holds; see `SlotPool.take`."""
+        taken = self._pool.take(slot, epoch)
+        return None if taken is None else self._measured(taken)
+
+    def let_go(self, slot: MeasuredSlot) -> None:
+        """See `SlotPool.let_go`."""
+        self._let_in.discard(slot)
+        self._pool.let_go(slot.measured)
+
+    def client_in(self, slot: int) -> tuple[int, bytes] | None:
+        """See `SlotPool.client_in`."""
+        return self._pool.client_in(slot)
+
+    def is_open(self, slot: int, epoch: int) -> bool:
+        """See `SlotPool.is_open`."""
+        return self._pool.is_open(slot, epoch)
 
     def release(self, slot: MeasuredSlot) -> None:
         """Ends the session at once: what was not finalised is dropped with it."""
@@ -239,6 +256,10 @@ class MeasuredSlot:
     @property
     def slot(self) -> int:
         return self.measured.slot
+
+    @property
+    def epoch(self) -> int:
+        return self.measured.epoch
 
     @property
     def wanted_samples(self) -> int:

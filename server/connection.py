@@ -18,12 +18,12 @@ from typing import Final, cast
 from websockets.datastructures import Headers
 from websockets.exceptions import PayloadTooBig
 from websockets.frames import Frame, Opcode
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 from websockets.protocol import State
 
 from server import messages
-from server.doorway import Doorway
-from server.handshake import RequestError
+from server.doorway import Doorway, ElsewhereError
+from server.handshake import Opening, RequestError
 from server.incoming import Assembly, Protocol, Unheard, number_in
 from server.keeping import Stream
 from server.lobby import Lobby
@@ -40,6 +40,9 @@ CLOSE_TIMEOUT_S: Final = 5
 PING_INTERVAL_S: Final = 20
 PING_TIMEOUT_S: Final = 60
 """A client that has sent nothing, not even a pong, for this long is gone."""
+MOVING_TIMEOUT_S: Final = 3.0
+MOVING_POLL_S: Final = 0.01
+"""How long, and how often, a session is looked for that another process lets go of."""
 MAX_REQUEST_BYTES: Final = 16_384
 """Of a request with all its headers: browsers and proxies send a tenth of it."""
 MAX_FRAME_BYTES: Final = 1 << 20
@@ -332,7 +335,25 @@ class Connection(asyncio.Protocol):
                 self._doorway.refuse("handshake")
                 self._refuse(response.status_code, reason, tuple(response.headers.raw_items()))
                 return
-            stream = self._doorway.admit(opening, self, self._address, self._loop.time())
+        except RequestError as error:
+            self._refuse(error.http_status, error.message, error.headers)
+            return
+        self._enter(opening, response, self._loop.time() + MOVING_TIMEOUT_S)
+
+    def _enter(self, opening: Opening, response: Response, until_s: float) -> None:
+        """Lets the client in with what it asks for; waits for a session that is on its way here."""
+        if self._transport.is_closing():
+            return
+        now_s = self._loop.time()
+        try:
+            stream = self._doorway.admit(opening, self, self._address, now_s)
+        except ElsewhereError as error:
+            if now_s < until_s:
+                self._loop.call_later(MOVING_POLL_S, self._enter, opening, response, until_s)
+                return
+            self._doorway.refuse(error.reason)
+            self._refuse(error.http_status, error.message, error.headers)
+            return
         except RequestError as error:
             self._refuse(error.http_status, error.message, error.headers)
             return

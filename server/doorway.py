@@ -7,24 +7,33 @@ client comes back to (`server.keeping`).
 
 from __future__ import annotations
 
-import logging
 from typing import Final
 
 from server.addresses import Addresses
-from server.admission import Doorkeeper, MeasuredSlot, NoSlotError
-from server.adoption import Client, position_of
+from server.admission import Doorkeeper, NoSlotError
+from server.adoption import Client
 from server.api_keys import ApiKeys
 from server.frontend_settings import EVERYBODY, ClientSettings
 from server.handshake import NEW, SESSION, Opening, RequestError, parse_request, query_of
 from server.keeping import Holder, Keeping, NotTheSameError, Stream
+from server.moving import Moving
 from server.session import Session
 from shm.figures import GIVEN_UP, RESUMED
-from shm.seal import CorruptRecordError
-
-log = logging.getLogger("realtime_engine.doorway")
 
 RETRY_AFTER_S: Final = 2
 _LATER: Final = (("Retry-After", str(RETRY_AFTER_S)),)
+
+
+class ElsewhereError(RequestError):
+    """The session is still with another process."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            503,
+            "the session is with a process that does not let go of it: try again",
+            SESSION,
+            _LATER,
+        )
 
 
 class Doorway:
@@ -36,13 +45,16 @@ class Doorway:
         model_rate_hz: int,
         keys: ApiKeys,
         settings: ClientSettings = EVERYBODY,
+        moving: Moving | None = None,
     ) -> None:
+        """Without ``moving`` no session comes here from another process."""
         self._admission = admission
         self._model_rate_hz = model_rate_hz
         self.keys = keys
         self.settings = settings
         self._addresses = Addresses(settings.address_streams)
         self._keeping = Keeping(settings.keep_session_s, self._give_up)
+        self._moving = moving
 
     def read(self, target: str, authorization: str | None) -> Opening:
         """What an opening request asks for.
@@ -68,6 +80,7 @@ class Doorway:
         Raises:
             RequestError: there is no room (503), or not for this address (429), no such session
                 (410), or not with these parameters (409).
+            ElsewhereError: another process has it, and was asked to let it go: try again soon.
         """
         if opening.comes_back:
             return self._come_back(opening, holder)
@@ -85,7 +98,7 @@ class Doorway:
         except NoSlotError as error:  # counted where it was found out
             raise RequestError(503, str(error), "full", _LATER) from error
         self._addresses.enter(address)
-        token = self._keeping.new_token() if opening.session == NEW else None
+        token = self._keeping.new_token(slot.slot) if opening.session == NEW else None
         session = Session(slot, opening.parameters, self._model_rate_hz, token)
         stream = Stream(session, slot, opening.parameters, address, token, holder)
         if token is not None:
@@ -95,41 +108,14 @@ class Doorway:
         return stream
 
     def find(self, now_s: float) -> int:
-        """Goes on with the sessions of this process's predecessor whose clients may come back.
+        """Goes on with this process's sessions that nobody holds, if their clients may come back.
 
-        Returns how many they are; the others are ended. Before anybody is let in.
+        Returns how many they are.
         """
-        streams = [self._found(slot) for slot in self._admission.find()]
-        for stream in filter(None, streams):
-            self._addresses.enter(stream.address)
-            self._keeping.find(stream, now_s)
-        return sum(stream is not None for stream in streams)
-
-    def _found(self, slot: MeasuredSlot) -> Stream | None:
-        """The stream in a slot that a predecessor left open; None if it ends here."""
-        left_open = slot.measured
-        try:
-            sheet = left_open.client() if self._keeping.keep_s else None
-            left_open.recall()
-        except CorruptRecordError as error:
-            log.error("slot %d, its session is given up: %s", slot.slot, error)
-            sheet = None
-        if sheet is not None:
-            client = Client.from_bytes(sheet)
-            rate_hz = client.parameters.sample_rate_hz
-            position = position_of(left_open, rate_hz, self._model_rate_hz)
-            if position is not None and not slot.said.lost:
-                session = Session(
-                    slot,
-                    client.parameters,
-                    self._model_rate_hz,
-                    client.token,
-                    position,
-                    client.session_id,
-                )
-                return Stream(session, slot, client.parameters, client.address, client.token)
-        self._admission.release(slot)
-        return None
+        found = [] if self._moving is None else self._moving.find()
+        for stream in found:
+            self._keep(stream, now_s)
+        return len(found)
 
     def refuse(self, reason: str) -> None:
         """A client was sent away for a reason that was found out elsewhere."""
@@ -149,11 +135,14 @@ class Doorway:
 
     # -- sessions without a connection
 
-    def pump(self) -> bool:
+    def pump(self, now_s: float) -> bool:
         """Takes their results, which wait for their clients, and lets their audio go on.
 
-        Returns whether there are any.
+        Lets go of those whose clients have come to another process, and takes in those that were
+        let go for this one. Returns whether there are any.
         """
+        if self._moving is not None:
+            self._move(self._moving, now_s)
         alone = list(self._keeping.alone)
         for stream in alone:
             stream.session.pump()
@@ -163,12 +152,30 @@ class Doorway:
 
     def look_at_the_clock(self, now_s: float) -> None:
         """Gives up those that nobody came back to in time; see `Admission.look_at_the_clock`."""
+        self.find(now_s)
         self._keeping.give_up_overdue(now_s)
         self._admission.look_at_the_clock()
 
     def close(self) -> None:
         """The server stops."""
         self._keeping.give_up_all()
+
+    def _move(self, moving: Moving, now_s: float) -> None:
+        for wish in moving.asked_away():
+            stream = self._keeping.in_slot(wish.slot, wish.epoch)
+            if stream is not None:
+                if stream.holder is not None:
+                    stream.holder.hand_over()
+                self._keeping.forget(stream)
+                self._addresses.leave(stream.address)
+                moving.let_go(stream, wish)
+        for stream in moving.arrived():
+            self._keep(stream, now_s)
+
+    def _keep(self, stream: Stream, now_s: float) -> None:
+        """A session that came from another process: nobody is connected to it."""
+        self._addresses.enter(stream.address)
+        self._keeping.find(stream, now_s)
 
     def _come_back(self, opening: Opening, holder: Holder) -> Stream:
         assert opening.session is not None
@@ -182,6 +189,8 @@ class Doorway:
                 "parameters",
                 SESSION,
             ) from error
+        if stream is None and self._moving is not None and self._moving.ask_for(opening.session):
+            raise ElsewhereError
         if stream is None:
             self._admission.refuse(SESSION)
             raise RequestError(410, self._gone(), SESSION)

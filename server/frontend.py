@@ -24,6 +24,7 @@ from server.connection import Connection
 from server.doorway import Doorway
 from server.frontend_settings import ClientSettings, FrontendSettings
 from server.lobby import Lobby
+from server.moving import Moving
 from server.operator_pages import OperatorPages
 from server.read_files import ReadFiles
 from server.site import Site, console_pages
@@ -31,6 +32,7 @@ from server.tls import TlsError
 from shm.child import Child, run_child
 from shm.process_line import ProcessLine
 from shm.slot_pool import SlotPool
+from shm.wishes import Wishes
 
 HEARTBEAT_S: Final = 1.0
 ROOM_POLL_S: Final = 0.02
@@ -61,17 +63,16 @@ class Frontend:
         self._loop = loop
         self._bell = child.bells.frontends[child.index]
         self._files = files
-        self._doorway = Doorway(
-            Admission(
-                child.plane,
-                SlotPool(child.plane, child.bells, child.index),
-                FrontendFigures(child.plane, child.index),
-                capacity_of(child.plane),
-            ),
-            child.plane.geometry.sample_rate_hz,
-            files.keys,
-            clients,
+        rate_hz = child.plane.geometry.sample_rate_hz
+        admission = Admission(
+            child.plane,
+            SlotPool(child.plane, child.bells, child.index),
+            FrontendFigures(child.plane, child.index),
+            capacity_of(child.plane),
         )
+        wishes = Wishes(child.plane, child.bells, child.index)
+        moving = Moving(admission, wishes, rate_hz)
+        self._doorway = Doorway(admission, rate_hz, files.keys, clients, moving)
         self._operator_pages = OperatorPages(
             child.plane, api_key_needed=lambda: self._doorway.keys.needed
         )
@@ -188,7 +189,7 @@ class Frontend:
         self._bell.clear()
         for connection in list(self._connections):
             connection.pump()
-        self._doorway.pump()
+        self._doorway.pump(self._loop.time())
 
     def _beat(self) -> None:
         self._loop.call_later(HEARTBEAT_S, self._beat)
@@ -206,7 +207,7 @@ class Frontend:
         waiting = [connection for connection in self._connections if connection.waits_for_room]
         for connection in waiting:
             connection.pump()
-        alone = self._doorway.pump()
+        alone = self._doorway.pump(self._loop.time())
         soon = bool(waiting) or alone
         self._loop.call_later(ROOM_POLL_S if soon else NO_ROOM_POLL_S, self._look_for_room)
 

@@ -3,7 +3,7 @@
 A client that asks for it (``session=new``) gets a token. When its connection breaks without a close
 frame, the session stays: slot, resampler and rings as they were, results taken and kept. The client
 that brings the token goes on with it; nobody does within `keep_s`, it is given up. A token is a
-secret of 192 random bits, found by a table.
+secret of 192 random bits, found by a table, and its slot, by which other processes find it.
 
 Kept sessions hold slots. One that has been alone for `GRACE_S` makes room, the longest alone first,
 when the server is full. So there are never more than slots.
@@ -11,6 +11,7 @@ when the server is full. So there are never more than slots.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from server.handshake import Parameters
 from server.session import Session
 
 TOKEN_BYTES: Final = 24
+_NUMBER: Final = re.compile("[0-9]{1,4}")
 GRACE_S: Final = 5.0
 """A client whose network has a hiccup is back by then."""
 
@@ -45,6 +47,12 @@ class Stream:
     alone_since_s: float = 0.0
 
 
+def slot_of(token: str) -> int | None:
+    """Where the session of a token is; None for what is no token."""
+    number = token.rpartition(".")[2]
+    return int(number) if _NUMBER.fullmatch(number) else None
+
+
 class NotTheSameError(Exception):
     """The session was begun with other parameters: those of the attribute."""
 
@@ -65,9 +73,9 @@ class Keeping:
         self._streams: dict[str, Stream] = {}
         self._alone: dict[str, Stream] = {}  # the longest alone first
 
-    def new_token(self) -> str | None:
-        """A token for a session that begins, None where none are kept."""
-        return secrets.token_urlsafe(TOKEN_BYTES) if self.keep_s else None
+    def new_token(self, slot: int) -> str | None:
+        """A token for a session that begins in ``slot``, None where none are kept."""
+        return f"{secrets.token_urlsafe(TOKEN_BYTES)}.{slot}" if self.keep_s else None
 
     def add(self, stream: Stream) -> None:
         """A stream with a token has begun."""
@@ -106,6 +114,13 @@ class Keeping:
         stream.alone_since_s = now_s
         self._alone[stream.token] = stream
         return True
+
+    def in_slot(self, slot: int, epoch: int) -> Stream | None:
+        """The stream of that session, if its client may come back to it."""
+        for stream in self._streams.values():
+            if (stream.slot.slot, stream.slot.epoch) == (slot, epoch):
+                return stream if stream.session.resumable else None
+        return None
 
     def forget(self, stream: Stream) -> None:
         """The stream has ended."""

@@ -16,7 +16,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -269,18 +269,12 @@ def _handover(sockets: _Sockets) -> Handover | None:
 
 
 def _add_frontends(engine: Processes, config: ServeConfig, sockets: _Sockets) -> None:
-    """A session lives in one process. A client that comes back might meet another, where there are
-    several, so these keep none.
-    """
-    clients = config.clients
-    if config.frontends > 1:
-        clients = replace(clients, keep_session_s=0)
     settings = FrontendSettings(
         listen_fd=sockets.clients.fileno(),
         ssl_cert=_text(config.ssl_cert),
         ssl_key=_text(config.ssl_key),
         operator_fd=sockets.operators.fileno() if sockets.operators else None,
-        clients=clients,
+        clients=config.clients,
     )
     for index in range(config.frontends):
         engine.add_frontend(index, settings)

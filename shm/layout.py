@@ -147,6 +147,9 @@ PROCESS_DEVICE: Final = 5  # of a worker or second pass: 0 for the CPU, N + 1 fo
 PROCESS_STREAMS: Final = 6  # that a worker could step in real time, by its own clock at its start
 PROCESS_PROVEN: Final = 7  # of a second pass: the newest generation that went round once
 
+# A further word of a frontend's process line.
+PROCESS_WISH: Final = 8  # a session that it asks another frontend for; see `shm.wishes`
+
 # Further words of the link's process line.
 LINK_SERVERS: Final = 8  # model servers that it is connected to
 LINK_CAPACITY: Final = 9  # streams that they have room for, those of this machine included

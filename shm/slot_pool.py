@@ -13,6 +13,8 @@ from shm import layout
 from shm.doorbells import Doorbells
 from shm.frontend_slot import FrontendSlot
 from shm.plane import Plane
+from shm.seal import CorruptRecordError
+from shm.sheet import read_sheet
 
 
 class SlotPool:
@@ -32,11 +34,12 @@ class SlotPool:
     ) -> FrontendSlot | None:
         """A free slot with a fresh session, or None when every slot is held.
 
-        ``origin_samples`` of its stream were settled before: times count from before them.
+        ``origin_samples`` of its stream were settled before: times count from before them. One that
+        a dead frontend left open is taken only where there is no other: its client may come back.
         """
         slots = self._plane.geometry.slots
-        for step in range(slots):
-            slot = (self._next + step) % slots
+        in_turn = [(self._next + step) % slots for step in range(slots)]
+        for slot in sorted(in_turn, key=lambda slot: self._epoch(slot) & 1):
             if slot not in self._slots and self._lock(slot):
                 self._next = slot + 1
                 self._slots[slot] = FrontendSlot.begin(
@@ -46,23 +49,53 @@ class SlotPool:
         return None
 
     def find(self) -> list[FrontendSlot]:
-        """The sessions that a predecessor of this frontend left open, held from now on.
+        """The sessions of this frontend that nobody holds, held from now on.
 
-        A frontend that died took its connections with it. Whoever cannot go on with a session
-        releases it.
+        Its predecessor died, and took its connections with it; or it let them go for a frontend
+        that died. Whoever cannot go on with a session releases it.
         """
-        found = []
-        for slot in range(self._plane.geometry.slots):
-            # Another frontend may have claimed and released it before the lock was ours.
-            if self._is_left_open(slot) and self._lock(slot):
-                if self._is_left_open(slot):
-                    self._slots[slot] = FrontendSlot.find(
-                        self._plane, self._bells, slot, self._frontend
-                    )
-                    found.append(self._slots[slot])
-                else:
-                    self._unlock(slot)
+        mine = [
+            (slot, self._epoch(slot))
+            for slot in range(self._plane.geometry.slots)
+            if self._owner(slot) == self._frontend
+        ]
+        return [found for slot, epoch in mine if (found := self.take(slot, epoch)) is not None]
+
+    def take(self, slot: int, epoch: int) -> FrontendSlot | None:
+        """The open session of ``epoch``, held from now on; None where another holds it, or none."""
+        if slot in self._slots or not epoch & 1 or not self._lock(slot):
+            return None
+        # Another frontend may have claimed and released it before the lock was ours.
+        if self._epoch(slot) != epoch:
+            self._unlock(slot)
+            return None
+        found = FrontendSlot.find(self._plane, self._bells, slot, self._frontend)
+        self._slots[slot] = found
         return found
+
+    def let_go(self, slot: FrontendSlot) -> None:
+        """The session stays open, for another frontend to take."""
+        del self._slots[slot.slot]
+        self._unlock(slot.slot)
+
+    def client_in(self, slot: int) -> tuple[int, bytes] | None:
+        """The epoch of the session that is open in a slot, whoever holds it, and its client.
+
+        None where there is none, or none that may be come back to.
+        """
+        if not 0 <= slot < self._plane.geometry.slots:
+            return None
+        epoch = self._epoch(slot)
+        offset = self._plane.layout.sheet(slot)
+        try:
+            client = read_sheet(self._plane.bytes(offset, layout.SHEET_BYTES), epoch)
+        except CorruptRecordError:  # as when it is being written
+            return None
+        return (epoch, client) if client is not None and epoch & 1 else None
+
+    def is_open(self, slot: int, epoch: int) -> bool:
+        """Whether that session is not over."""
+        return self._epoch(slot) == epoch
 
     def release(self, slot: FrontendSlot) -> None:
         """Ends the session at once: what was not finalised is dropped with it."""
@@ -84,6 +117,9 @@ class SlotPool:
     def _unlock(self, slot: int) -> None:
         fcntl.lockf(self._plane.fd, fcntl.LOCK_UN, 1, slot)
 
-    def _is_left_open(self, slot: int) -> bool:
-        line = self._plane.line(self._plane.layout.frontend_line(slot))
-        return bool(line[layout.SLOT_SESSION] & 1) and line[layout.SLOT_OWNER] == self._frontend
+    def _epoch(self, slot: int) -> int:
+        """Odd while a session is open."""
+        return self._plane.line(self._plane.layout.frontend_line(slot))[layout.SLOT_SESSION]
+
+    def _owner(self, slot: int) -> int:
+        return self._plane.line(self._plane.layout.frontend_line(slot))[layout.SLOT_OWNER]

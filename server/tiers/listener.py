@@ -233,10 +233,6 @@ class Nobody:
         """Raises `NoSlotError`."""
         raise NoSlotError("This is a model server: connect to a WebSocket server.")
 
-    def find(self) -> list[MeasuredSlot]:
-        """Nobody was let in before."""
-        return []
-
     def refuse(self, reason: str) -> None:
         """Counts nothing."""
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.conformance.breaking_client import BREAKS, BreakingClient
-from tests.conformance.client import Client, RawClient, Refusal, audio_frames, query, refusal
+from tests.conformance.client import Client, RawClient, audio_frames, query, refusal
 from tests.conformance.conftest import Tiers, echo_flags
 from tests.conformance.metrics import figure
 from tests.conformance.server_process import ServerProcess
@@ -172,14 +172,21 @@ def test_after_its_time_a_session_is_given_up(hasty_server: ServerProcess) -> No
         assert client.done()["text"] == "next please"
 
 
-def test_several_frontends_keep_none(tiers: Tiers) -> None:
-    if tiers is not ServerProcess:
-        pytest.skip("the frontends are those of the WebSocket server in both shapes")
+def test_where_none_are_kept(tiers: Tiers) -> None:
     with (
-        ServerProcess(*echo_flags(), "--frontends", "2") as server,
+        tiers(*echo_flags(), environment={"REALTIME_ENGINE_KEEP_SESSION_S": "0"}) as server,
         Client(server.url, f"{query()}&session=new") as client,
     ):
         assert "session" not in client.ready
         refused = refusal(server.url, f"{query()}&session=a-token")
-        assert isinstance(refused, Refusal)
         assert (refused.status, "keeps no sessions" in refused.body["info"]) == (410, True)
+
+
+@pytest.mark.parametrize("how", BREAKS)
+def test_several_frontends_hand_a_session_on(tiers: Tiers, how: str) -> None:
+    """Whichever of them accepts the client has it."""
+    if tiers is not ServerProcess:
+        pytest.skip("the frontends are those of the WebSocket server in both shapes")
+    with ServerProcess(*echo_flags(), "--frontends", "3") as server:
+        for seed in range(3):
+            break_five_times(server, how, seed)

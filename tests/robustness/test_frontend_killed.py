@@ -35,21 +35,31 @@ def test_over_two_tiers_as_well() -> None:
         kill_three_times(server, seed=3)
 
 
-def kill_three_times(server: ServerProcess, seed: int) -> None:
+def test_whichever_of_several_dies() -> None:
+    """The others take its sessions, without waiting for its successor."""
+    with ServerProcess(*FLAGS, "--frontends", "3") as server:
+        kill_three_times(server, seed=4, frontends=3)
+
+
+def kill_three_times(server: ServerProcess, seed: int, frontends: int = 1) -> None:
     rng = random.Random(seed)
+
+    def kill_one() -> None:
+        kill(server, f"frontend {rng.randrange(frontends)}")
+
     with BreakingClient(server, AUDIO) as client:
         client.connect()
         client.send_part(rng.randrange(6 * BYTES_PER_S), rng.randrange(2000))
         client.read_what_comes(rng.choice([0.0, 0.05]))
-        kill(server, "frontend 0")
+        kill_one()
         client.lose("reset")
         client.connect(names_last=bool(rng.getrandbits(1)))
         client.send_part(rng.randrange(12 * BYTES_PER_S), 0)
         client.lose(rng.choice(["reset", "end"]))
-        kill(server, "frontend 0")
+        kill_one()
         client.connect()
         client.finish()
-        kill(server, "frontend 0")
+        kill_one()
         client.lose("reset")
         ready = client.connect()
         assert (ready["audioBytes"], ready["dones"]) == (2 * AUDIO.shape[0], 2)

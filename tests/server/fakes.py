@@ -146,9 +146,6 @@ class FakePool:
         self.held.append(self.free.pop())
         return self.held[-1]
 
-    def find(self) -> list[FakeSlot]:
-        return []
-
     def refuse(self, reason: str) -> None:
         assert reason in REFUSED.values
         self.refused.append(reason)

@@ -21,6 +21,7 @@ from server.doorway import Doorway
 from server.frontend_settings import ClientSettings
 from server.handshake import Parameters, max_message_bytes
 from server.keeping import Stream
+from server.moving import Moving
 from shm import layout
 from shm.decoder_slot import DecoderSlot
 from shm.doorbells import Doorbells
@@ -29,6 +30,7 @@ from shm.layout import Geometry
 from shm.outbox import ResumePoint
 from shm.plane import Plane
 from shm.slot_pool import SlotPool
+from shm.wishes import Wishes
 from tests.server.test_keeping import Holder
 from tests.server.wav_files import fmt_chunk, riff
 from tests.shm.planes import final
@@ -56,12 +58,13 @@ class House:
         self.fuse = Fuse()
         self.open()
 
-    def open(self, keep_s: int = KEEP_S) -> int:
+    def open(self) -> int:
         """A frontend starts, its predecessor is gone; how many sessions it goes on with."""
         plane = WatchedPlane(self.plane, self.fuse)
         admission = Admission(plane, SlotPool(plane, self.bells, 0), FrontendFigures(self.plane, 0))
-        settings = ClientSettings(keep_session_s=keep_s)
-        self.doorway = Doorway(admission, MODEL_RATE_HZ, ApiKeys(), settings)
+        settings = ClientSettings(keep_session_s=KEEP_S)
+        moving = Moving(admission, Wishes(self.plane, self.bells, 0), MODEL_RATE_HZ)
+        self.doorway = Doorway(admission, MODEL_RATE_HZ, ApiKeys(), settings, moving)
         return self.doorway.find(0.0)
 
     def enter(self, target: str) -> Stream:
@@ -234,11 +237,6 @@ def test_a_session_whose_client_had_closed_ends(house: House) -> None:
 def test_a_session_that_ends_with_its_connection_ends_with_its_frontend(house: House) -> None:
     house.enter("/").session.receive_audio(bytes(2000))
     assert house.open() == 0
-
-
-def test_where_no_sessions_are_kept_none_is_found(house: House) -> None:
-    house.enter("/?session=new").session.receive_audio(bytes(2000))
-    assert house.open(keep_s=0) == 0
 
 
 def test_a_session_without_any_audio_goes_on(house: House) -> None:

@@ -1193,7 +1193,7 @@ def test_a_lost_stream_without_a_connection_is_given_up() -> None:
     slot = peer.slot
     peer.lose(None)
     assert house.pool.held == [slot]
-    house.doorway.pump()
+    house.doorway.pump(0.0)
     house.doorway.look_at_the_clock(house.loop.time())
     assert house.pool.held == []
     check_refusal(house.visit(session=token), 410)

@@ -96,7 +96,7 @@ def test_a_session_is_come_back_to_with_its_slot() -> None:
     stream.session.outgoing()
     assert door.lose(stream, 0.0)
     stream.slot.endpoint("meanwhile")
-    door.pump()
+    door.pump(0.0)
     back = enter(door, f"/?session={stream.token}")
     assert back is stream
     ready, heard = map(json.loads, back.session.outgoing())

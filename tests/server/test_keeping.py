@@ -33,7 +33,7 @@ class World:
         self.keeping = Keeping(keep_s, self.given_up.append)
 
     def begin(self, holder: Holder | None = None) -> Stream:
-        token = self.keeping.new_token()
+        token = self.keeping.new_token(7)
         slot = FakeSlot()
         session = Session(slot, PARAMETERS, 16_000, token)
         stream = Stream(
@@ -139,4 +139,4 @@ def test_at_the_end_all_are_given_up() -> None:
 
 
 def test_a_server_that_keeps_none_gives_no_token() -> None:
-    assert World(keep_s=0).keeping.new_token() is None
+    assert World(keep_s=0).keeping.new_token(7) is None
