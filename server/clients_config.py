@@ -20,7 +20,7 @@ CLIENT_SETTINGS: Final = (
     Setting(
         "--keep-session-s", "REALTIME_ENGINE_KEEP_SESSION_S", "30", whole_number(0, 600),
         "seconds for which a client whose connection broke may come back to its session, if it has "
-        "asked for that (0: never; with more than one of --frontends: never)",
+        "asked for that (0: never)",
     ),
     Setting(
         "--address-streams", "REALTIME_ENGINE_ADDRESS_STREAMS", "0", whole_number(0, MAX_SLOTS),
