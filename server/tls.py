@@ -13,11 +13,19 @@ class TlsError(Exception):
 def server_context(cert: Path, key: Path) -> ssl.SSLContext:
     """TLS 1.2 or newer with a certificate chain and its key, both PEM.
 
+    Over TLS 1.3 no session tickets are sent. They would come behind the handshake, just when a
+    client says its request. One that reads in one thread and writes in another, such as websockets'
+    `websockets.sync`, then uses one TLS connection of OpenSSL twice at once, which OpenSSL forbids
+    (openssl/openssl#20446) and CPython does not prevent (python/cpython#137583): the write
+    succeeds, and not a byte of it is sent (openssl/openssl#8977). What it costs: a client that
+    comes again makes a whole handshake.
+
     Raises:
         TlsError: unreadable files, or a key that is not the certificate's.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.num_tickets = 0
     _load(context, cert, key)
     return context
 

@@ -20,9 +20,14 @@ def refusal(cert: Path, key: Path) -> str:
     return message
 
 
-def handshake(server: ssl.SSLContext, client: ssl.SSLContext) -> str | None:
-    """Lets the two sides talk until both are content; gives the version that they speak."""
-    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+def handshake(
+    server: ssl.SSLContext, client: ssl.SSLContext, to_client: ssl.MemoryBIO | None = None
+) -> str | None:
+    """Lets the two sides talk until both are content; gives the version that they speak.
+
+    What the server says after that is left in ``to_client``.
+    """
+    to_server, to_client = ssl.MemoryBIO(), to_client or ssl.MemoryBIO()
     sides = [
         client.wrap_bio(to_client, to_server, server_hostname="127.0.0.1"),
         server.wrap_bio(to_server, to_client, server_side=True),
@@ -49,6 +54,18 @@ def test_nothing_older_than_tls_1_2_is_spoken(tls_pair: tuple[Path, Path]) -> No
     client = ssl.create_default_context(cafile=tls_pair[0])
     client.maximum_version = ssl.TLSVersion.TLSv1_2
     assert handshake(server, client) == "TLSv1.2"
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_nothing_comes_behind_the_handshake(
+    tls_pair: tuple[Path, Path], version: ssl.TLSVersion
+) -> None:
+    """A client that reads in one thread while another one writes would lose its request by it."""
+    client = ssl.create_default_context(cafile=tls_pair[0])
+    client.maximum_version = version
+    to_client = ssl.MemoryBIO()
+    handshake(server_context(*tls_pair), client, to_client)
+    assert to_client.pending == 0
 
 
 def test_another_certificates_key(
