@@ -4,13 +4,15 @@ Each has a mapping of the plane that tells of every access to a word. There, and
 seed may let another one run or end the one at work; a successor is then made from what the plane
 holds, as the supervisor would. How often each happens is drawn per seed (swarm scheduling): evenly
 random schedules hardly ever let one process fall far behind another, which is where the bugs are.
+For the same reason a seed leaves things out altogether: where everything may happen, a client that
+hangs up or a frontend that dies ends most streams before anything has become of them.
 Some seeds bear a grudge besides: one process dies ahead of one particular store, again and again.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, TypeAlias
@@ -37,13 +39,21 @@ from tests.shm.watched_plane import CrashError, WatchedPlane
 SLOTS: Final = 2
 MAX_DEPTH: Final = 2
 RANDOM_STEPS: Final = 2_000
-STEPS_PER_DRAW: Final = 250
+PHASE_STEPS: Final = (1.3, 2.8)
+"""Powers of ten between which the steps lie after which the odds are drawn anew."""
+CHAOS_ACCESSES: Final = 25_000
+"""Accesses to words after which calm comes early: dying all the time takes its time."""
+MORTAL: Final = (0.2, 0.6, 0.5)
+"""Shares of the seeds in which frontend, worker and decoder die at times."""
 GRUDGES: Final = 0.5
 """Share of the seeds that bear one."""
 GRUDGE: Final = 0.9
 """How likely it is that the process dies there. Were it certain, no successor could repair."""
 IDLE_ROUNDS: Final = 3
 """Rounds in which nobody does anything, in the calm at the end, that mean a deadlock."""
+MOST_ROUNDS: Final = 20_000
+MOST_ACCESSES: Final = 50_000
+"""Rounds of the calm, and accesses to words in one step, that mean that it never ends."""
 
 RULES: Final = replace(EndpointRules.of_model(TINY), audible_difference_rms=0)
 """Samples this small are all below what is audible by default, and nothing would be asked early."""
@@ -141,6 +151,30 @@ class Client:
 
 
 @dataclass(frozen=True, slots=True)
+class Swarm:
+    """What happens in a seed at all.
+
+    ``pace`` is each actor's chance per access to a word to die there, while it is in danger.
+    """
+
+    pace: tuple[float, float, float]
+    interleaves: bool
+    hangs_up: bool
+    bears_grudge: bool
+
+    @staticmethod
+    def of(rng: random.Random) -> Swarm:
+        mortal = [rng.random() < share for share in MORTAL]
+        pace = [10 ** rng.uniform(-3.5, -1.5) if dies else 0.0 for dies in mortal]
+        return Swarm(
+            pace=(pace[0], pace[1], pace[2]),
+            interleaves=rng.random() < 0.75,
+            hangs_up=rng.random() < 0.25,
+            bears_grudge=rng.random() < GRUDGES,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Odds:
     """Weights of the actors, and chances per access to a word (to hang up: per turn; to come
     back: per death of the frontend)."""
@@ -152,16 +186,15 @@ class Odds:
     come_back: float
 
     @staticmethod
-    def of(rng: random.Random) -> Odds:
-        def three(draw: Callable[[], float]) -> tuple[float, float, float]:
-            return draw(), draw(), draw()
-
+    def of(rng: random.Random, swarm: Swarm) -> Odds:
+        weights = [10 ** rng.uniform(-3, 0) for _ in range(3)]
+        crash = [rng.choice([0.0, pace, pace]) for pace in swarm.pace]
         return Odds(
-            weights=three(lambda: 10 ** rng.uniform(-3, 0)),
-            crash=three(lambda: rng.choice([0.0, 10 ** rng.uniform(-3.5, -1.2)])),
-            interleave=rng.choice([0.0, 0.01, 0.1]),
-            hang_up=rng.choice([0.0, 0.0, 0.0, 0.05]),
-            come_back=rng.choice([0.0, 0.5, 1.0]),
+            weights=(weights[0], weights[1], weights[2]),
+            crash=(crash[0], crash[1], crash[2]),
+            interleave=rng.choice([0.0, 0.01, 0.1]) if swarm.interleaves else 0.0,
+            hang_up=rng.choice([0.0, 0.0, 0.05]) if swarm.hangs_up else 0.0,
+            come_back=rng.choice([0.0, 0.0, 1.0]),
         )
 
 
@@ -183,6 +216,7 @@ class Simulation:
         self.complete: list[Client] = []
         self.cut_off: list[Client] = []
         self._at_work: list[int] = []
+        self._accesses = self._accesses_before = 0  # in all, and ahead of the step at hand
         self._stores: dict[tuple[int, int], None] = {}  # an actor and a word each, as seen so far
         self._grudge: tuple[int, int] | None = None
         self._watched: list[WatchedPlane] = []
@@ -210,8 +244,10 @@ class Simulation:
             if self._is_disturbed:
                 self._chaos()
             self._odds, self._grudge = CALM, None
-            idle = 0
+            idle = rounds = 0
             while self._waiting or self._clients:
+                rounds += 1
+                assert rounds < MOST_ROUNDS, "there is no end to it"
                 worked = [self._step(actor) for actor in range(3)]
                 idle = 0 if any(worked) else idle + 1
                 assert idle < IDLE_ROUNDS, "nobody can go on"
@@ -220,18 +256,22 @@ class Simulation:
             self._bells.close()
 
     def _chaos(self) -> None:
-        bears_grudge = self._rng.random() < GRUDGES
+        swarm = Swarm.of(self._rng)
+        due = 0
         for step in range(RANDOM_STEPS):
-            if not (self._waiting or self._clients):
+            if self._accesses > CHAOS_ACCESSES or not (self._waiting or self._clients):
                 return
-            if step % STEPS_PER_DRAW == 0:
-                self._odds = Odds.of(self._rng)
-                if bears_grudge and self._grudge is None and self._stores:
+            if step == due:
+                due += int(10 ** self._rng.uniform(*PHASE_STEPS))
+                self._odds = Odds.of(self._rng, swarm)
+                if swarm.bears_grudge and self._grudge is None and self._stores:
                     self._grudge = self._rng.choice(list(self._stores))
             self._step(self._rng.choices(range(3), self._odds.weights)[0])
 
     def _step(self, actor: int) -> bool:
         """One part of an actor's work; a crash there is followed by its successor's start."""
+        if not self._at_work:
+            self._accesses_before = self._accesses
         self._at_work.append(actor)
         try:
             return self._parts[actor]()
@@ -251,6 +291,8 @@ class Simulation:
 
     def _at_access(self, actor: int, access: str) -> None:
         """Ahead of a load or store of ``actor``: it may die there, or another may run."""
+        self._accesses += 1
+        assert self._accesses - self._accesses_before < MOST_ACCESSES, "somebody goes in circles"
         if access == "store":
             store = actor, self._watched[actor].word
             self._stores[store] = None

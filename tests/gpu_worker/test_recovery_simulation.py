@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
+from typing import Final
 
 import pytest
 
@@ -21,8 +23,8 @@ from tests.gpu_worker.tiny import TINY, spoken
 
 SEEDS = range(160)
 MORE_SEEDS = range(160, 1200)
-RARE = range(200, 240)
-"""One of them finds a removed R4, which none of `SEEDS` does."""
+CANARY_SEEDS = range(200)
+"""Among so many a broken rule is found; the rarest shows in one of about twenty."""
 RING_SAMPLES = 2048
 
 
@@ -31,25 +33,53 @@ def batches(seeds: range) -> list[range]:
     return [seeds[begin : begin + 40] for begin in range(0, len(seeds), 40)]
 
 
-def script_of(rng: random.Random) -> Script:
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """Of which a script has one each: lengths and most samples of a message, pauses, marks."""
+
+    lengths: tuple[int, ...] = (50, 50, 500, 500, 2 * RING_SAMPLES)
+    sizes: tuple[int, ...] = (5, 60, 600)
+    pauses: tuple[tuple[str, ...], ...] = ((" ",), (" ", "_" * 4, "_" * 10), ("_" * 10, "_" * 60))
+    marks: tuple[float, ...] = (0.0, 0.1, 0.6)
+
+
+ALL_HABITS: Final = Habits()
+
+
+def script_of(rng: random.Random, habits: Habits = ALL_HABITS) -> Script:
     """Utterances, pauses and marks, cut into messages anywhere; some outlast the ring twice."""
-    wanted = rng.choice([50, 50, 500, 500, 2 * RING_SAMPLES])
-    pauses = rng.choice([[" "], [" ", "_" * 4, "_" * 10], ["_" * 10, "_" * 60]])
+    wanted = rng.choice(habits.lengths)
+    pauses = rng.choice(habits.pauses)
     text = ""
     while len(text) * TINY.frame_samples < wanted:
         text += "".join(rng.choice("abcd") for _ in range(rng.randint(1, 12)))
         text += rng.choice(pauses)
     audio = spoken(text)
-    marks = rng.choice([0.0, 0.1, 0.6])
+    marks = rng.choice(habits.marks)
     script: list[Samples | None] = []
     begin = 0
     while begin < audio.shape[0]:
-        end = begin + rng.randint(1, rng.choice([5, 60, 600]))
+        end = begin + rng.randint(1, rng.choice(habits.sizes))
         script.append(audio[begin:end])
         begin = end
         while rng.random() < marks:
             script.append(MARK)
     return [*script, MARK]
+
+
+def scripts_of(rng: random.Random) -> list[Script]:
+    """Of up to five clients. In half of the seeds they are alike, and often long or in a hurry."""
+    habits = ALL_HABITS
+    clients = 5
+    if rng.random() < 0.5:
+        length, clients = rng.choice([(500, 5), (2 * RING_SAMPLES, 3), (3 * RING_SAMPLES, 2)])
+        habits = Habits(
+            lengths=(length,),
+            sizes=(rng.choice([5, 60, 600, 600]),),
+            pauses=(rng.choice([(" ",), *ALL_HABITS.pauses]),),
+            marks=(rng.choice([0.0, *ALL_HABITS.marks]),),
+        )
+    return [script_of(rng, habits) for _ in range(clients)]
 
 
 def finals_of(script: Script) -> list[Settled]:
@@ -63,7 +93,7 @@ def finals_of(script: Script) -> list[Settled]:
 def check(seed: int) -> None:
     """Raises AssertionError where ``seed`` loses, doubles or changes a final, or gets stuck."""
     rng = random.Random(seed)
-    simulation = Simulation([script_of(rng) for _ in range(5)], seed)
+    simulation = Simulation(scripts_of(rng), seed)
     try:
         simulation.run()
     except CorruptRecordError as error:
@@ -89,9 +119,9 @@ def test_not_with_many_more_seeds_either(seeds: range) -> None:
         check(seed)
 
 
-def is_found_out(seeds: range = SEEDS) -> bool:
+def is_found_out() -> bool:
     """Whether the seeds notice that a rule is broken."""
-    for seed in seeds:
+    for seed in CANARY_SEEDS:
         try:
             check(seed)
         except AssertionError:
@@ -115,12 +145,8 @@ def test_canary_commits_before_the_final(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_canary_without_r1(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every lane begins at its session's start: at audio that was given up, again and again."""
-    opened = 0
 
     def from_the_start(self: WorkerSlot, session: Session) -> ResumePoint:
-        nonlocal opened
-        opened += 1
-        assert opened < 10_000, "it never gets on"
         return ResumePoint.of_session(session.base_sample, session.base_mark)
 
     monkeypatch.setattr(WorkerSlot, "resume_point", from_the_start)
@@ -189,7 +215,7 @@ def test_canary_without_r4(monkeypatch: pytest.MonkeyPatch) -> None:
         return self.epoch == epoch
 
     monkeypatch.setattr(WorkerSlot, "copy_audio", copy_audio)
-    assert is_found_out(RARE), "the seeds of `SEEDS` seldom let a worker fall so far behind"
+    assert is_found_out()
 
 
 def test_canary_without_r6(monkeypatch: pytest.MonkeyPatch) -> None:
