@@ -148,7 +148,7 @@ PROCESS_STREAMS: Final = 6  # that a worker could step in real time, by its own 
 PROCESS_PROVEN: Final = 7  # of a second pass: the newest generation that went round once
 
 # A further word of a frontend's process line.
-PROCESS_WISH: Final = 8  # a session that it asks another frontend for; see `shm.wishes`
+PROCESS_WISH: Final = 11  # a session that it asks another frontend for; see `shm.wishes`
 
 # Further words of the link's process line.
 LINK_SERVERS: Final = 8  # model servers that it is connected to

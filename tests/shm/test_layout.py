@@ -53,10 +53,12 @@ def regions(plan: Layout) -> list[tuple[str, int, int]]:
     add("figures of the supervisor", plan.figures_of(plan.processes), 8 * layout.FIGURE_WORDS)
     for slot in range(geometry.slots):
         add(f"frontend line {slot}", plan.frontend_line(slot), line)
+        add(f"client line {slot}", plan.client_line(slot), line)
         add(f"worker line {slot}", plan.worker_line(slot), line)
         add(f"decoder line {slot}", plan.decoder_line(slot), line)
         add(f"second-pass line {slot}", plan.second_pass_line(slot), line)
         add(f"marks {slot}", plan.mark_ring(slot), 8 * layout.MARK_RECORDS)
+        add(f"marks' origins {slot}", plan.mark_origins(slot), 8 * layout.MARK_RECORDS)
         add(f"arrivals {slot}", plan.arrival_ring(slot), layout.ARRIVAL_BYTES * geometry.arrivals)
         add(f"audio {slot}", plan.audio_ring(slot), 2 * geometry.ring_samples)
         for index in range(geometry.emission_records):
@@ -66,6 +68,8 @@ def regions(plan: Layout) -> list[tuple[str, int, int]]:
             size = layout.OUTBOX_RECORD_BYTES
             add(f"outbox {slot}.{index}", plan.outbox_record(slot, index), size)
         add(f"answer {slot}", plan.answer(slot), layout.ANSWER_BYTES)
+        add(f"sheet {slot}", plan.sheet(slot), layout.SHEET_BYTES)
+        add(f"said {slot}", plan.said(slot), layout.SAID_BYTES)
     return found
 
 
@@ -153,7 +157,10 @@ def test_the_header_holds_the_geometry_in_the_order_of_its_fields() -> None:
 WRITER_OF = {
     "HEADER_": {"plane.py"},
     "PROCESS_": {"process_line.py"},
+    "PROCESS_WISH": {"wishes.py"},
     "LINK_": {"link_line.py"},
+    "CLIENT_HEADER_BYTES": {"frontend_slot.py"},
+    "CLIENT_": {"said.py"},
     "SLOT_SESSION": {"frontend_slot.py"},
     "SLOT_OWNER": {"frontend_slot.py"},
     "SLOT_BASE_SAMPLES": {"frontend_slot.py"},
@@ -187,7 +194,7 @@ WRITER_OF = {
 
 
 def word_names() -> set[str]:
-    prefixes = ("HEADER_", "PROCESS_", "LINK_", "SLOT_")
+    prefixes = ("HEADER_", "PROCESS_", "LINK_", "CLIENT_", "SLOT_")
     return {name for name in vars(layout) if name.startswith(prefixes)}
 
 
@@ -214,7 +221,9 @@ def test_every_word_is_stored_by_the_module_of_its_one_writer() -> None:
         assert modules == expected, word
 
 
-@pytest.mark.parametrize("prefix", ["HEADER_", ("PROCESS_", "LINK_")], ids=["header", "process"])
+@pytest.mark.parametrize(
+    "prefix", ["HEADER_", "CLIENT_", ("PROCESS_", "LINK_")], ids=["header", "client", "process"]
+)
 def test_the_words_of_a_line_are_distinct(prefix: str | tuple[str, ...]) -> None:
     indices = [getattr(layout, name) for name in word_names() if name.startswith(prefix)]
     assert len(set(indices)) == len(indices)
