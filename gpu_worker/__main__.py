@@ -53,7 +53,8 @@ def main(child: Child) -> None:
     with room_at_start(str(device), child.generation):
         stepper = _stepper(child, settings, spec, device)
     streams = streams_in_real_time(stepper, spec)
-    if not child.take_turn(line):
+    stepper.rest()
+    if not child.take_turn(line, can_fork=device.type == "cpu"):
         return
     line.runs_on(device.index if device.type == "cuda" else None)
     line.could_step(streams)

@@ -70,7 +70,7 @@ def main(child: Child) -> None:
     languages, make_decoder = _loaded(settings)
     its_slots = child.index, child.plane.geometry.decoders
     loaded_ahead = languages.ahead(numbers_in_use(child.plane, *its_slots))
-    if not child.take_turn(line):
+    if not child.take_turn(line, can_fork=True):
         return
     decoders = _decoders(child, make_decoder)
     del loaded_ahead  # what a slot needs it holds

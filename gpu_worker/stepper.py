@@ -45,6 +45,10 @@ class Stepper(Protocol):
         """(items, chunk_frames, vocabulary) for the staged items; valid until the next run."""
         ...
 
+    def rest(self) -> None:
+        """Ends its threads until it runs again: the process may be forked meanwhile."""
+        ...
+
 
 class _Staging:
     """Host buffers of one batch; pinned where a device copies from them."""
@@ -105,6 +109,9 @@ class EagerStepper:
         log_probs: NDArray[np.float32] = self._model.step(*inputs).cpu().numpy()
         return log_probs[:items]
 
+    def rest(self) -> None:
+        """See `Stepper.rest`: it has none."""
+
 
 class ThreadedStepper:
     """The model on the CPU: a thread for each item of the batch, and one core for each thread."""
@@ -116,20 +123,31 @@ class ThreadedStepper:
         self.stage = self._staging.stage
         self.bound = self._staging.bound
         self._log_probs = np.empty((batch, spec.chunk_frames, len(spec.vocabulary)), np.float32)
-        self._threads = ThreadPoolExecutor(
-            batch, "step", initializer=torch.set_num_threads, initargs=(1,)
-        )
-        everyone = Barrier(batch)  # else a thread might start only when the first is busy
-        for _ in self._threads.map(lambda _: everyone.wait(), range(batch)):
-            pass
+        self._threads: ThreadPoolExecutor | None = None
         self.run(batch)
 
     def run(self, items: int) -> NDArray[np.float32]:
         """See `Stepper.run`."""
-        for _ in self._threads.map(self._run_item, range(items)):
+        threads = self._threads = self._threads or self._started()
+        for _ in threads.map(self._run_item, range(items)):
             pass  # an item's error is raised here
         log_probs: NDArray[np.float32] = self._log_probs[:items]
         return log_probs
+
+    def rest(self) -> None:
+        """See `Stepper.rest`."""
+        if self._threads is not None:
+            self._threads.shutdown()
+            self._threads = None
+
+    def _started(self) -> ThreadPoolExecutor:
+        threads = ThreadPoolExecutor(
+            self.batch, "step", initializer=torch.set_num_threads, initargs=(1,)
+        )
+        everyone = Barrier(self.batch)  # else a thread might start only when the first is busy
+        for _ in threads.map(lambda _: everyone.wait(), range(self.batch)):
+            pass
+        return threads
 
     @torch.inference_mode()
     def _run_item(self, item: int) -> None:
@@ -172,6 +190,9 @@ class GraphStepper:
         self._stream.synchronize()
         log_probs: NDArray[np.float32] = self._host_array[:items]
         return log_probs
+
+    def rest(self) -> None:
+        """See `Stepper.rest`: it has none, and what CUDA has survives no fork."""
 
 
 def make_stepper(

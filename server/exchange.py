@@ -82,8 +82,8 @@ class Exchange:
 
     def _successor_ended(self, place: ManagedProcess, now_s: float) -> list[str]:
         assert self._successor is not None, "one was started"
-        code = self._successor.process.returncode
-        self._dismiss(self._successor)
+        ended = self._successor.dismiss()
+        code = None if ended is None else ended.returncode
         self._successor = None
         if code == EXIT_UNUSABLE and not self._has_begun:
             self.is_refused = True

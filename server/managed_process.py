@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import dataclass
 from typing import Any
 
+from server.forked_process import AnyProcess
 from server.standby import Standby
 from shm.process_line import ProcessLine, ProcessState
 
@@ -24,10 +24,12 @@ class ManagedProcess:
     """Whether a successor is kept loaded."""
     essential: bool = True
     """Whether clients would wait in vain without it."""
+    leaves_another: bool = False
+    """Whether a successor that stood by may leave the next one, by a fork."""
     leaves: bool = False
     """Whether it was told to end, for its successor to begin: no mishap."""
     generation: int = 0
-    process: subprocess.Popen[bytes] | None = None
+    process: AnyProcess | None = None
     standby: Standby | None = None
     started_s: float = 0.0
     ready_s: float | None = None

@@ -3,9 +3,10 @@
 Starts every process with its descriptors, waits until all are ready, then watches: a process that
 died, or whose heartbeat went stale, is replaced by the next generation after a back-off. No
 successor begins before `waitpid` has confirmed the death (rule R7); where one stands by, loaded,
-it begins at once. A place whose processes end again and again, hardly begun, makes the engine
-*fail*: the plane says so, to whoever would let clients in, until it holds. What there is to start
-is for `Engine` and `LinkedEngine` to say.
+it begins at once. The first deaths in a row are replaced at once as well, since processes that are
+killed by chance come in twos and threads; a place whose processes end again and again, hardly
+begun, makes the engine *fail*: the plane says so, to whoever would let clients in, until it holds.
+What there is to start is for `Engine` and `LinkedEngine` to say.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from dataclasses import asdict, replace
 from typing import Any, Final
 
 from server.exchange import Exchange
+from server.forked_process import AnyProcess, adopt_orphans
 from server.frontend_settings import FrontendSettings
 from server.managed_process import ManagedProcess
 from server.standby import Standby
@@ -36,9 +38,13 @@ START_TIMEOUT_S: Final = 300
 """A first start may read a large model from a slow disk and capture graphs for it."""
 STOP_TIMEOUT_S: Final = 10
 POLL_S: Final = 0.02
-BACK_OFF_S: Final = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
-FORGIVEN_AFTER_S: Final = 5
-"""A process that was ready for so long begins with the first back-off again."""
+BACK_OFF_S: Final = (0.0, 0.0, 0.0, 0.0, 0.5, 1.0, 2.0, 4.0)
+FORGIVEN_AFTER_S: Final = 2
+"""A process that was ready for so long begins with the first back-off again: what kills whoever
+serves does it at once, when audio is replayed."""
+STANDBY_BACK_OFF_S: Final = 8.0
+BORN_WITHIN_S: Final = 1.0
+"""A process that one leaves as it begins has said who it is by then: it takes milliseconds."""
 FAILING_AFTER: Final = len(BACK_OFF_S)
 """So many deaths in a row, none of them forgiven, are no mishap any more."""
 
@@ -60,7 +66,7 @@ class Processes:
         self.bells = Doorbells.create(geometry)
         self._lifeline_read, self._lifeline_write = os.pipe2(os.O_CLOEXEC)
         self._processes: list[ManagedProcess] = []
-        self._dismissed: list[subprocess.Popen[bytes]] = []
+        self._dismissed: list[AnyProcess] = []
         self._exchange: Exchange | None = None
 
     def add_frontend(self, index: int, settings: FrontendSettings) -> None:
@@ -172,17 +178,25 @@ class Processes:
 
     def _watch_standby(self, managed: ManagedProcess, now_s: float) -> list[str]:
         """Keeps a successor loaded, once the place is filled: nothing then waits for this one."""
-        if managed.standby is not None and not managed.standby.is_running:
-            code = managed.standby.dismiss().returncode
-            if code == EXIT_UNUSABLE:
-                raise UnusableError(f"the standby of {managed.name} {managed.index} cannot start")
-            managed.standby = None
-            managed.standby_at_s = now_s + BACK_OFF_S[-1]
-            return [f"the standby of {managed.name} {managed.index} ended (exit {code})"]
+        standby = managed.standby
+        if standby is not None and not (standby.is_running or standby.is_expected):
+            ended, managed.standby = standby.dismiss(), None
+            if ended is not None:
+                code = ended.poll()
+                if code == EXIT_UNUSABLE:
+                    raise UnusableError(
+                        f"the standby of {managed.name} {managed.index} cannot start"
+                    )
+                managed.standby_at_s = now_s + STANDBY_BACK_OFF_S
+                return [f"the standby of {managed.name} {managed.index} ended (exit {code})"]
         wanted = managed.stands_by and managed.standby is None and managed.is_ready
         if wanted and now_s >= managed.standby_at_s:
-            managed.standby = Standby.start(lambda turn_fd: self._launch(managed, turn_fd))
+            managed.standby = self._start_standby(managed)
         return []
+
+    def _start_standby(self, managed: ManagedProcess) -> Standby:
+        managed.leaves_another = adopt_orphans()
+        return Standby.start(lambda turn_fd: self._launch(managed, turn_fd))
 
     def exchange(self, name: str, settings: dict[str, Any], fds: tuple[int, ...]) -> Exchange:
         """Begins to replace the processes of a kind by successors that get these; `watch` goes on.
@@ -207,7 +221,9 @@ class Processes:
         """Files that the processes behind the port were started with may have changed."""
 
     def _dismiss(self, standby: Standby) -> None:
-        self._dismissed.append(standby.dismiss())
+        process = standby.dismiss()
+        if process is not None:
+            self._dismissed.append(process)
 
     def wait_for_death(self, timeout_s: float) -> None:
         """Sleeps until a process has died that nobody has reaped, or for ``timeout_s``."""
@@ -251,9 +267,11 @@ class Processes:
         """Stops every process, by SIGTERM and then by SIGKILL, and frees the plane."""
         if self._exchange is not None:
             self._exchange.close()
+        for managed in self._processes:
+            if managed.standby is not None:
+                self._dismiss(managed.standby)
         living = [m.process for m in self._processes if m.process is not None]
         living += self._dismissed
-        living += [m.standby.dismiss() for m in self._processes if m.standby is not None]
         for process in living:
             if process.poll() is None:
                 process.terminate()
@@ -270,12 +288,24 @@ class Processes:
         self.plane.close()
 
     def _spawn(self, managed: ManagedProcess, now_s: float) -> None:
-        """Fills the place with its next generation: with the one that stands by, if one does."""
+        """Fills the place with its next generation: with the one that stands by, if one does.
+
+        Not yet, if that one was left by a process that has died since, and is about to say so.
+        """
+        standby = managed.standby
+        is_there = standby is not None and standby.is_running
+        born_by_s = managed.restart_at_s + BORN_WITHIN_S
+        if standby is not None and standby.is_expected and now_s < born_by_s:
+            return
         managed.generation += 1
         managed.started_s, managed.ready_s = now_s, None
-        if managed.standby is not None and managed.standby.is_running:
-            managed.process = managed.standby.promote(managed.generation)
-            managed.standby = None
+        if managed.stands_by and managed.generation == 1:
+            standby, is_there = (
+                self._start_standby(managed),
+                True,
+            )  # what it leaves shares its memory
+        if standby is not None and is_there:
+            managed.process, managed.standby = standby.promote(managed.generation)
         else:
             managed.process = self._launch(managed)
 
@@ -291,6 +321,7 @@ class Processes:
             settings=managed.settings,
             logs=replace(self._logs, process=f"{managed.name} {managed.index}"),
             turn_fd=turn_fd,
+            leaves_another=managed.leaves_another,
         )
         inherited = (self.plane.fd, *self.bells.fds, self._lifeline_read, *managed.extra_fds)
         return subprocess.Popen(

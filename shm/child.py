@@ -5,10 +5,13 @@ the same numbers. A child that was given something it cannot use says so in one 
 exits with `EXIT_UNUSABLE`: starting it again would not help.
 
 A child may be started to stand by: it loads what it needs, and begins when its predecessor is dead.
+In its turn it may fork: what it leaves behind is loaded as well, in milliseconds and in the same
+memory, and stands by for the next turn.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -32,9 +35,14 @@ ROUND_TIMEOUT_MS: Final = 100
 wake ten times a second take about half a percent of a core (`python -m bench.idle`)."""
 TURN_TIMEOUT_MS: Final = 500
 """The longest until a child that stands by sees that it was told to stop."""
-LOADED: Final = b"L"
-"""What a child that stands by says once it has loaded all that it needs."""
+_LOADED: Final = struct.Struct("<Q")
+LOADED_BYTES: Final = _LOADED.size
 _TURN: Final = struct.Struct("<Q")
+
+
+def loaded_pid(message: bytes) -> int:
+    """Who says that it stands by and has loaded all that it needs."""
+    return int(_LOADED.unpack(message)[0])
 
 
 def turn_message(generation: int) -> bytes:
@@ -46,8 +54,9 @@ def turn_message(generation: int) -> bytes:
 class ChildArguments:
     """What every child is started with; ``settings`` are its module's own.
 
-    ``turn_fd`` is of a child that stands by: a socket into which it says `LOADED`, and out of which
-    what `turn_message` makes comes in its turn.
+    ``turn_fd`` is of a child that stands by: a socket into which it says its pid once it has
+    loaded, and out of which what `turn_message` makes comes in its turn. ``leaves_another`` asks it
+    to leave a process there that stands by for the next turn, if it can.
     """
 
     index: int
@@ -58,6 +67,7 @@ class ChildArguments:
     settings: dict[str, Any]
     logs: LogSettings = field(default_factory=LogSettings)
     turn_fd: int | None = None
+    leaves_another: bool = False
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -85,6 +95,7 @@ class Child:
         self._lifeline.register(arguments.lifeline_fd, select.POLLHUP)
         self._told_to_stop = False
         self._turn_fd = arguments.turn_fd
+        self._leaves_another = arguments.leaves_another
 
     @staticmethod
     def from_command_line() -> Child:
@@ -107,28 +118,46 @@ class Child:
         if not self.stands_by:
             line.announce(self.generation)
 
-    def take_turn(self, line: ProcessLine) -> bool:
+    def take_turn(self, line: ProcessLine, *, can_fork: bool = False) -> bool:
         """Call it once all is loaded, before looking at any slot: a predecessor may still write.
 
         Returns at once, unless this child stands by: then its turn is waited for. False if it will
         never come, since the engine stops.
+
+        ``can_fork`` says that what was loaded works in a forked process as well: no thread of ours
+        runs, and no GPU is in use. Then this may return again and again, each time in another
+        process, as turns come.
         """
         if self._turn_fd is None:
             return True
+        gc.collect()
+        gc.freeze()  # else each collection would copy what a fork shares
+        while True:
+            generation = self._wait_for_turn(self._turn_fd)
+            if generation is None:
+                return False
+            if not (self._leaves_another and can_fork):
+                break
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel waits for who dies waiting
+            if not _is_left_behind():
+                break
+        os.close(self._turn_fd)
+        self.generation = generation
+        line.announce(generation)
+        return True
+
+    def _wait_for_turn(self, turn_fd: int) -> int | None:
+        """The generation that this process is; None if its turn will never come."""
         with suppress(OSError):  # nobody waits for it any more
-            os.write(self._turn_fd, LOADED)
+            os.write(turn_fd, _LOADED.pack(os.getpid()))
         waiting = select.poll()
-        waiting.register(self._turn_fd, select.POLLIN)
+        waiting.register(turn_fd, select.POLLIN)
         waiting.register(self._lifeline_fd, select.POLLHUP)
         while not waiting.poll(TURN_TIMEOUT_MS):
             if self._told_to_stop:
-                return False
-        message = os.read(self._turn_fd, _TURN.size) if self.goes_on else b""
-        if len(message) < _TURN.size:
-            return False
-        (self.generation,) = _TURN.unpack(message)
-        line.announce(self.generation)
-        return True
+                return None
+        message = os.read(turn_fd, _TURN.size) if self.goes_on else b""
+        return int(_TURN.unpack(message)[0]) if len(message) == _TURN.size else None
 
     @property
     def lifeline_fd(self) -> int:
@@ -139,6 +168,14 @@ class Child:
     def goes_on(self) -> bool:
         """False once told to stop, or once the supervisor is gone."""
         return not self._told_to_stop and not self._lifeline.poll(0)
+
+
+def _is_left_behind() -> bool:
+    """Forks; whether this is the process that stands by for the next turn."""
+    try:
+        return os.fork() == 0
+    except OSError:  # no room for another: the supervisor starts one as it did the first
+        return False
 
 
 def run_child(main: Callable[[Child], None], unusable: tuple[type[Exception], ...]) -> NoReturn:

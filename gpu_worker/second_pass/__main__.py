@@ -43,6 +43,7 @@ class SecondPassSettings:
 def main(child: Child) -> None:
     """Loads the model, reports ready, then answers until told to stop."""
     child.stop_on_sigterm()
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its threads would not survive a fork
     settings = SecondPassSettings(**child.settings)
     line = ProcessLine(child.plane, child.plane.layout.second_pass_process(child.index))
     child.announce(line)
@@ -52,7 +53,7 @@ def main(child: Child) -> None:
         os.nice(NICENESS)
     with room_at_start(device, child.generation):
         model = kind.load(Path(settings.model), device)
-    if not child.take_turn(line):
+    if not child.take_turn(line, can_fork=device == CPU and not model.has_threads):
         return
     line.runs_on(None if device == CPU else int(device.partition(":")[2]))
     geometry = child.plane.geometry

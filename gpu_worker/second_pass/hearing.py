@@ -32,6 +32,8 @@ class Hearing(Protocol):
 
     can_be_stopped: bool
     """Whether what ``while_waiting`` raises ends the work at once."""
+    has_threads: bool
+    """Whether it hears in threads of its own, on a CPU: it does not survive a fork then."""
 
     def hear(
         self,

@@ -45,6 +45,7 @@ class Moonshine:
     """A loaded model. Not shared between threads."""
 
     can_be_stopped = True
+    has_threads = False
 
     def __init__(self, directory: Path, device: str) -> None:
         """``device`` is "cpu" or "cuda:N". A CPU that can computes linear layers in 8 bits.

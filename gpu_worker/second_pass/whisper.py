@@ -42,6 +42,7 @@ class Whisper:
     """A loaded model. Not shared between threads."""
 
     can_be_stopped = False  # CTranslate2 goes on, and the next utterance would wait for it
+    has_threads = True
 
     def __init__(self, directory: Path, device: str) -> None:
         """``device`` is "cpu" or "cuda:N".

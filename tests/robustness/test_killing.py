@@ -18,6 +18,7 @@ from tests.conformance.spelling import numbered_words, silence, spell
 from tests.conformance.waiting import wait_until
 from tests.robustness.conftest import FLAGS
 from tests.robustness.test_crowd import assert_every_slot_works
+from tests.server.processes import children_of
 
 pytestmark = pytest.mark.server
 
@@ -131,6 +132,26 @@ def test_a_killed_supervisor_leaves_nothing() -> None:
             client.until_closed()
         wait_until(lambda: not any(lives(pid) for pid in everything), "the children have ended")
         assert_port_is_free(server.port)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_who_stands_by_ends_with_the_supervisor(number: signal.Signals) -> None:
+    """Also who was forked by another, before and after that one's death."""
+    with ServerProcess(*FLAGS, "--standby") as server:
+        for _ in range(2):
+            worker = processes(server.pid)["worker 0"]
+            wait_until(lambda pid=worker: children_of(pid), "a successor stands by")
+            kill(server, "worker 0")
+            wait_until(lambda: "worker 0" in processes(server.pid), "it serves")
+        everything = descendants(server.pid)
+        os.kill(server.pid, number)
+        server.wait()
+        wait_until(lambda: not any(lives(pid) for pid in everything), "all have ended")
+
+
+def descendants(pid: int) -> set[int]:
+    children = children_of(pid)
+    return children.union(*(descendants(child) for child in children))
 
 
 def receive_until(client: Client, word: str) -> Message:

@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
 from bench.footprint import processes
@@ -22,9 +23,9 @@ pytestmark = pytest.mark.server
 CLIPS = 2
 
 
-@pytest.fixture(scope="module")
-def speech_server() -> Iterator[ServerProcess]:
-    with ServerProcess("--beam-size", "50", "--slots", "2") as server:
+@pytest.fixture(scope="module", params=[(), ("--standby",)], ids=["loaded anew", "standing by"])
+def speech_server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
+    with ServerProcess("--beam-size", "50", "--slots", "2", *request.param) as server:
         yield server
 
 
@@ -95,6 +96,22 @@ def test_killed_again_and_again(speech_server: ServerProcess, undisturbed: list[
         for _ in range(4):
             kill_second_passes(speech_server)
         assert client.final()["text"] == undisturbed[0]
+
+
+def test_everybody_is_killed(speech_server: ServerProcess, undisturbed: list[str]) -> None:
+    """With both models loaded: their successors are the same to the last word."""
+    found = []
+    for clip in clips(CLIPS):
+        victims = ["worker 0", "decoder 0", *second_passes(speech_server)]
+        parts = np.array_split(clip.audio, len(victims) + 1)
+        with Client(speech_server.url) as client:
+            for part, victim in zip(parts, victims, strict=False):
+                client.send_audio(part)
+                kill(speech_server, victim)
+            client.send_audio(parts[-1])
+            client.close()
+        found.append(text_of(client.received))
+    assert found == undisturbed
 
 
 def test_killed_while_a_client_leaves(speech_server: ServerProcess, undisturbed: list[str]) -> None:

@@ -19,8 +19,9 @@ class UselessError(Exception):
 def main(child: Child) -> None:
     """Settings: ``line`` (offset of its process line), ``does``."""
     does = child.settings["does"]
-    standing_by = does == "crash standing by" and child.stands_by
-    if does == "crash" or standing_by:
+    line = ProcessLine(child.plane, child.settings["line"])
+    is_first = line.generation == 0
+    if does == "crash" or (does == "crash standing by" and not is_first):
         os._exit(1)
     if does == "refuse":
         raise UselessError("the stub is of no use")
@@ -28,9 +29,8 @@ def main(child: Child) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     else:
         child.stop_on_sigterm()
-    line = ProcessLine(child.plane, child.settings["line"])
     child.announce(line)
-    if not child.take_turn(line):
+    if not child.take_turn(line, can_fork=does == "leave another"):
         return
     if does != "never get ready":
         line.ready()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,13 +16,16 @@ from server import processes as processes_module
 from server.engine import Engine
 from server.processes import (
     BACK_OFF_S,
+    BORN_WITHIN_S,
     FAILING_AFTER,
     FORGIVEN_AFTER_S,
+    STANDBY_BACK_OFF_S,
     START_TIMEOUT_S,
     EngineError,
     ManagedProcess,
     UnusableError,
 )
+from server.standby import Standby
 from shm.process_line import STALE_AFTER_MS, ProcessLine
 from tests.conformance.waiting import wait_until
 from tests.server.processes import (
@@ -30,6 +34,7 @@ from tests.server.processes import (
     is_running,
     managed,
     open_descriptors,
+    parent_of,
     pid_of,
     wait_for_death,
 )
@@ -177,15 +182,21 @@ def test_who_can_be_done_without_makes_no_engine_fail() -> None:
 
 def standby_of(process: ManagedProcess) -> int:
     assert process.standby is not None
+    assert process.standby.process is not None
     return process.standby.process.pid
+
+
+def end_of_standby(process: ManagedProcess) -> None:
+    assert process.standby is not None
+    assert process.standby.process is not None
+    process.standby.process.wait()
 
 
 def test_who_stands_by_takes_over_at_once() -> None:
     with stub_engine("run", stands_by=True) as engine:
         engine.start()
         process = managed(engine)
-        assert process.standby is None, "the start does not wait for it"
-        engine.watch(time.monotonic())
+        watch_until_born(engine)
         successor, victim = standby_of(process), pid_of(process)
         os.kill(victim, signal.SIGKILL)
         wait_for_death(process)
@@ -194,8 +205,103 @@ def test_who_stands_by_takes_over_at_once() -> None:
         assert pid_of(process) == successor
         wait_until(lambda: engine.is_ready, "the successor is ready")
         assert process.line.generation == 2
-        engine.watch(time.monotonic())
+        watch_until_born(engine)
         assert standby_of(process) != successor, "the next one"
+
+
+def watch_until_born(engine: Engine) -> None:
+    """Until the engine knows the process that stands by for its first place."""
+
+    def born() -> bool:
+        events = engine.watch(time.monotonic())
+        assert not events
+        standby = managed(engine).standby
+        return standby is not None and standby.is_running
+
+    wait_until(born, "somebody stands by")
+
+
+def test_who_stands_by_leaves_the_next_one() -> None:
+    """Again and again, of one that was loaded once; each death is confirmed by the engine (R7)."""
+    with stub_engine("leave another", stands_by=True) as engine:
+        engine.start()
+        process = managed(engine)
+        watch_until_born(engine)
+        before = open_descriptors()
+        for generation in range(2, 6):
+            successor, victim = standby_of(process), pid_of(process)
+            os.kill(victim, signal.SIGKILL)
+            wait_for_death(process)
+            (event,) = engine.watch(time.monotonic())
+            assert event.startswith("stub 0 ended (exit -9)")
+            assert not Path(f"/proc/{victim}").exists(), "its death is confirmed (R7)"
+            assert pid_of(process) == successor
+            watch_until_born(engine)
+            assert parent_of(standby_of(process)) == successor, "it was forked"
+            wait_until(lambda: engine.is_ready, "the successor is ready")
+            assert process.line.generation == generation
+        assert len(open_descriptors()) <= len(before) + 2, "one for each that was forked"
+        left = [pid_of(process), standby_of(process)]
+    assert not any(map(is_running, left))
+
+
+def test_the_first_one_leaves_another_too() -> None:
+    """So that all is loaded once."""
+    with stub_engine("leave another", stands_by=True) as engine:
+        engine.start()
+        process = managed(engine)
+        watch_until_born(engine)
+        assert (process.line.generation, process.line.pid) == (1, pid_of(process))
+        assert parent_of(standby_of(process)) == pid_of(process)
+
+
+@pytest.mark.parametrize(("does", "error"), [("crash", EngineError), ("refuse", UnusableError)])
+def test_a_start_that_fails_is_told_also_where_others_stand_by(
+    does: str, error: type[Exception]
+) -> None:
+    before = open_descriptors()
+    with stub_engine(does, stands_by=True) as engine, pytest.raises(error):
+        engine.start()
+    del engine
+    assert open_descriptors() == before
+
+
+def test_who_was_left_and_dies_is_replaced_as_any_standby() -> None:
+    with stub_engine("leave another", stands_by=True) as engine:
+        engine.start()
+        process = managed(engine)
+        watch_until_born(engine)
+        os.kill(pid_of(process), signal.SIGKILL)
+        wait_for_death(process)
+        engine.watch(time.monotonic())
+        watch_until_born(engine)
+        left = standby_of(process)
+        os.kill(left, signal.SIGKILL)
+        end_of_standby(process)
+        now_s = time.monotonic()
+        assert engine.watch(now_s) == ["the standby of stub 0 ended (exit 255)"]
+        assert not Path(f"/proc/{left}").exists(), "its parent leaves nothing of it"
+        engine.watch(now_s + STANDBY_BACK_OFF_S)
+        assert standby_of(process) != left
+
+
+def test_who_is_about_to_be_left_is_waited_for_but_not_for_ever() -> None:
+    with stub_engine("leave another", stands_by=True) as engine:
+        engine.start()
+        process = managed(engine)
+        watch_until_born(engine)
+        ours, theirs = socket.socketpair()
+        with theirs:
+            assert process.standby is not None
+            engine._dismiss(process.standby)
+            process.standby = Standby(None, ours.detach())
+            os.kill(pid_of(process), signal.SIGKILL)
+            wait_for_death(process)
+            now_s = time.monotonic()
+            engine.watch(now_s)
+            assert process.process is None, "it may say who it is at any moment"
+            engine.watch(now_s + BORN_WITHIN_S)
+            assert process.process is not None
 
 
 def test_a_standby_that_dies_is_replaced_in_time() -> None:
@@ -204,12 +310,11 @@ def test_a_standby_that_dies_is_replaced_in_time() -> None:
         process = managed(engine)
         now_s = time.monotonic()
         engine.watch(now_s)
-        assert process.standby is not None
-        process.standby.process.wait()
+        end_of_standby(process)
         assert engine.watch(now_s) == ["the standby of stub 0 ended (exit 1)"]
         assert engine.watch(now_s) == []
         assert process.standby is None
-        engine.watch(now_s + BACK_OFF_S[-1])
+        engine.watch(now_s + STANDBY_BACK_OFF_S)
         assert process.standby is not None
 
 
@@ -221,8 +326,7 @@ def test_a_standby_that_is_dead_is_not_waited_for() -> None:
         for victim in (standby_of(process), pid_of(process)):
             os.kill(victim, signal.SIGKILL)
         wait_for_death(process)
-        assert process.standby is not None
-        process.standby.process.wait()
+        end_of_standby(process)
         engine.watch(time.monotonic())
         wait_until(lambda: engine.is_ready, "a fresh successor is ready")
 

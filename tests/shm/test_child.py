@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from shm.child import EXIT_UNUSABLE, Child, ChildArguments, turn_message
+from shm.child import (
+    EXIT_UNUSABLE,
+    LOADED_BYTES,
+    Child,
+    ChildArguments,
+    loaded_pid,
+    turn_message,
+)
 from shm.doorbells import Doorbells
 from shm.plane import Plane
 from shm.process_line import ProcessLine, ProcessState
@@ -29,7 +37,8 @@ def main(child):
     if child.settings.get("crash"):
         raise KeyError("our mistake")
     child.stop_on_sigterm()
-    if not child.take_turn(ProcessLine(child.plane, child.plane.layout.worker_process(0))):
+    line = ProcessLine(child.plane, child.plane.layout.worker_process(0))
+    if not child.take_turn(line, can_fork=not child.settings.get("has_threads")):
         print("no turn", flush=True)
         return
     print(child.index, child.generation, child.plane.geometry.slots, flush=True)
@@ -55,11 +64,17 @@ def lifeline() -> Iterator[tuple[int, int]]:
 
 
 def start(
-    plane: Plane, bells: Doorbells, lifeline_fd: int, turn_fd: int | None = None, **settings: bool
+    plane: Plane,
+    bells: Doorbells,
+    lifeline_fd: int,
+    turn_fd: int | None = None,
+    leaves_another: bool = False,
+    **settings: bool,
 ) -> subprocess.Popen[str]:
     arguments = ChildArguments(
-        3, 2, plane.fd, bells.fds, lifeline_fd, dict(settings), turn_fd=turn_fd
-    )
+        3, 2, plane.fd, bells.fds, lifeline_fd, dict(settings), turn_fd=turn_fd,
+        leaves_another=leaves_another,
+    )  # fmt: skip
     turns = () if turn_fd is None else (turn_fd,)
     return subprocess.Popen(
         [sys.executable, "-c", CHILD, arguments.to_json()],
@@ -184,3 +199,86 @@ def handles_sigterm(pid: int) -> bool:
     status = Path(f"/proc/{pid}/status").read_text()
     caught = next(line for line in status.splitlines() if line.startswith("SigCgt"))
     return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+
+# -- leaving another
+
+
+@contextmanager
+def both_ways() -> Iterator[tuple[socket.socket, socket.socket]]:
+    ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        yield ours, theirs
+
+
+def test_who_leaves_another_goes_on_and_so_does_that_one(plane: Plane, bells: Doorbells) -> None:
+    line = ProcessLine(plane, plane.layout.worker_process(0))
+    with (
+        lifeline() as (read_end, _),
+        both_ways() as (ours, theirs),
+        start(plane, bells, read_end, theirs.fileno(), leaves_another=True) as process,
+    ):
+        theirs.close()
+        assert loaded_pid(ours.recv(LOADED_BYTES)) == process.pid
+        pids = [process.pid]
+        for generation in range(1, 4):
+            ours.send(turn_message(generation))
+            assert first_line(process) == f"3 {generation} {SMALL.slots}\n"
+            assert (line.generation, line.pid) == (generation, pids[-1])
+            pids.append(loaded_pid(ours.recv(LOADED_BYTES)))
+        assert len(set(pids)) == 4
+        ours.close()
+        assert first_line(process) == "no turn\n", "of the last one, with the socket"
+        for pid in pids[:3]:
+            os.kill(pid, signal.SIGTERM)
+        assert process.communicate()[0] == 3 * "stopped\n"
+
+
+@pytest.mark.parametrize(("leaves_another", "has_threads"), [(False, False), (True, True)])
+def test_who_is_not_asked_to_or_cannot_leaves_nobody(
+    plane: Plane, bells: Doorbells, leaves_another: bool, has_threads: bool
+) -> None:
+    with (
+        lifeline() as (read_end, _),
+        both_ways() as (ours, theirs),
+        start(
+            plane, bells, read_end, theirs.fileno(), leaves_another, has_threads=has_threads
+        ) as process,
+    ):
+        theirs.close()
+        assert loaded_pid(ours.recv(LOADED_BYTES)) == process.pid
+        ours.send(turn_message(1))
+        assert ours.recv(LOADED_BYTES) == b"", "nobody holds the other end any more"
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate()[0] == f"3 1 {SMALL.slots}\nstopped\n"
+
+
+def test_who_cannot_fork_serves_all_the_same(
+    plane: Plane, bells: Doorbells, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where there is no memory for another process."""
+
+    def fail() -> int:
+        raise BlockingIOError("Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", fail)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr("shm.child.gc.freeze", lambda: None)
+    line = ProcessLine(plane, plane.layout.worker_process(0))
+    ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
+    with ours, lifeline() as (read_end, _):
+        child = Child(
+            ChildArguments(
+                0,
+                0,
+                plane.fd,
+                bells.fds,
+                read_end,
+                {},
+                turn_fd=theirs.detach(),
+                leaves_another=True,
+            )
+        )
+        ours.send(turn_message(5))
+        assert child.take_turn(line, can_fork=True)
+        assert (child.generation, line.generation) == (5, 5)
