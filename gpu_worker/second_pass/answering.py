@@ -1,8 +1,9 @@
 """Which questions are answered next: by their purpose, then in turn.
 
-A question over which a second pass has died is a suspect: it comes after the others of its purpose,
-and is heard alone. So those that were heard beside it are cleared, and the one that kills whoever
-hears it is given up, however many others die meanwhile of something else.
+A question over which a second pass has died is a suspect: it goes to the end of the line, and is
+heard alone in its turn. So the others are answered first, those that were heard beside it are
+cleared, and the one that kills whoever hears it is given up, however many others die meanwhile of
+something else. In its turn, and not when there are no others: there may always be some.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Answering:
     """The slots of one second pass, and the model that hears for them."""
 
     def __init__(self, slots: Sequence[SecondPassSlot], hear: Hear, batch: int) -> None:
-        self._waiting = list(slots)
+        self._waiting = sorted(slots, key=_is_suspected)
         self._hear = hear
         self._batch = batch
 
@@ -97,9 +98,10 @@ class Answering:
         return bool(hopeless)
 
     def _choose(self, asked: Sequence[Asked]) -> Sequence[Asked]:
-        """Up to a batch of those that nobody has died over; if there are none, one suspect."""
-        innocent = [who for who in asked if not _deaths(who)]
-        return innocent[: self._batch] or [min(asked, key=_deaths)]
+        """The first in line, and up to a batch of others unless one of them is a suspect."""
+        if _deaths(asked[0]):
+            return asked[:1]
+        return [who for who in asked if not _deaths(who)][: self._batch]
 
     def _is_in_vain(self, being_heard: Sequence[Asked]) -> bool:
         """Whether nobody waits for these any more, or a final waits for another question."""
@@ -113,6 +115,11 @@ class Answering:
     def _open(self) -> list[Asked]:
         asked = ((slot, slot.question()) for slot in self._waiting)
         return [(slot, question) for slot, question in asked if question is not None]
+
+
+def _is_suspected(slot: SecondPassSlot) -> bool:
+    question = slot.question()
+    return question is not None and slot.lost_hearings(question) > 0
 
 
 def _deaths(asked: Asked) -> int:

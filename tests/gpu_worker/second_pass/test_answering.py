@@ -314,11 +314,31 @@ def test_who_was_heard_beside_it_is_heard_alone_and_cleared(plane: Plane, bells:
     with pytest.raises(_DeathError):
         room.rounds()
     room.deadly = set()
+    room.answer_anew()
     room.ask(3, Purpose.FINAL)
     assert room.outlive() == ([[3], [0], [1], [2]], 0)
     for slot in range(SLOTS):
         room.ask(slot, Purpose.FINAL, stop=20)
     assert room.outlive() == ([[3, 0, 1, 2]], 0), "nobody is suspected any more"
+
+
+def test_a_suspect_has_its_turn_though_others_go_on_asking(plane: Plane, bells: Doorbells) -> None:
+    """Where the second pass is busy without a pause, and innocent, a final would wait for ever."""
+    room = Room(plane, bells, 1)
+    room.meanwhile = die
+    number = room.ask(0, Purpose.FINAL)
+    with pytest.raises(_DeathError):
+        room.answering.round()
+    for slot in (1, 2, 3):
+        room.ask(slot, Purpose.FINAL)
+    room.answer_anew()
+    for _ in range(SLOTS):
+        assert room.answering.round()
+        (heard,) = room.asked[-1]
+        if heard != 0:
+            room.ask(heard, Purpose.FINAL)
+    assert room.asked == [[1], [2], [3], [0]]
+    assert room.decoders[0].answer(number) == (Heard("slot 0 10", -1.0),)
 
 
 def test_a_suspect_comes_before_what_is_less_urgent(plane: Plane, bells: Doorbells) -> None:
