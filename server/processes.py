@@ -293,18 +293,14 @@ class Processes:
         Not yet, if that one was left by a process that has died since, and is about to say so.
         """
         standby = managed.standby
-        is_there = standby is not None and standby.is_running
         born_by_s = managed.restart_at_s + BORN_WITHIN_S
         if standby is not None and standby.is_expected and now_s < born_by_s:
             return
         managed.generation += 1
         managed.started_s, managed.ready_s = now_s, None
         if managed.stands_by and managed.generation == 1:
-            standby, is_there = (
-                self._start_standby(managed),
-                True,
-            )  # what it leaves shares its memory
-        if standby is not None and is_there:
+            standby = self._start_standby(managed)  # what it leaves shares its memory
+        if standby is not None and standby.is_running:
             managed.process, managed.standby = standby.promote(managed.generation)
         else:
             managed.process = self._launch(managed)
