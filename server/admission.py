@@ -168,6 +168,10 @@ class Admission:
         """See `SlotPool.client_in`."""
         return self._pool.client_in(slot)
 
+    def holds(self, slot: int) -> bool:
+        """Whether a session in that slot is this process's."""
+        return self._pool.holds(slot)
+
     def is_open(self, slot: int, epoch: int) -> bool:
         """See `SlotPool.is_open`."""
         return self._pool.is_open(slot, epoch)

@@ -83,7 +83,7 @@ class Doorway:
             ElsewhereError: another process has it, and was asked to let it go: try again soon.
         """
         if opening.comes_back:
-            return self._come_back(opening, holder)
+            return self._come_back(opening, holder, now_s)
         if not self._addresses.has_room(address):
             self._admission.refuse("address")
             raise RequestError(
@@ -169,7 +169,7 @@ class Doorway:
                 self._keeping.forget(stream)
                 self._addresses.leave(stream.address)
                 moving.let_go(stream, wish)
-        for stream in moving.arrived():
+        for stream in moving.arrived(now_s):
             self._keep(stream, now_s)
 
     def _keep(self, stream: Stream, now_s: float) -> None:
@@ -177,7 +177,7 @@ class Doorway:
         self._addresses.enter(stream.address)
         self._keeping.find(stream, now_s)
 
-    def _come_back(self, opening: Opening, holder: Holder) -> Stream:
+    def _come_back(self, opening: Opening, holder: Holder, now_s: float) -> Stream:
         assert opening.session is not None
         try:
             stream = self._keeping.come_back(opening.session, opening.parameters, holder)
@@ -189,7 +189,11 @@ class Doorway:
                 "parameters",
                 SESSION,
             ) from error
-        if stream is None and self._moving is not None and self._moving.ask_for(opening.session):
+        if (
+            stream is None
+            and self._moving is not None
+            and self._moving.ask_for(opening.session, now_s)
+        ):
             raise ElsewhereError
         if stream is None:
             self._admission.refuse(SESSION)

@@ -9,9 +9,8 @@ next look. One session at a time is asked for.
 from __future__ import annotations
 
 import logging
-from collections import deque
 from hmac import compare_digest
-from typing import Protocol
+from typing import Final, Protocol
 
 from server.admission import MeasuredSlot
 from server.adoption import Client, position_of
@@ -19,6 +18,9 @@ from server.keeping import Stream, slot_of
 from server.session import Session
 from shm.seal import CorruptRecordError
 from shm.wishes import Wish, Wishes
+
+ASKED_WITHIN_S: Final = 1.0
+"""A session that nobody has asked for so long is not waited for: others would wait behind it."""
 
 log = logging.getLogger("realtime_engine.moving")
 
@@ -30,6 +32,7 @@ class Slots(Protocol):
     def take(self, slot: int, epoch: int) -> MeasuredSlot | None: ...
     def client_in(self, slot: int) -> tuple[int, bytes] | None: ...
     def is_open(self, slot: int, epoch: int) -> bool: ...
+    def holds(self, slot: int) -> bool: ...
     def let_go(self, slot: MeasuredSlot) -> None: ...
     def release(self, slot: MeasuredSlot) -> None: ...
 
@@ -42,7 +45,8 @@ class Moving:
         self._wishes = wishes
         self._wishes.forget()  # a predecessor's
         self._model_rate_hz = model_rate_hz
-        self._wanted: deque[tuple[int, int]] = deque()  # slot and epoch; the first is wished for
+        self._wanted: dict[tuple[int, int], float] = {}
+        """Slots and epochs, and when each was asked for last; the first is wished for."""
 
     def find(self) -> list[Stream]:
         """The sessions of this frontend that nobody holds; those that nobody can come back to end.
@@ -52,29 +56,32 @@ class Moving:
         streams = [self._stream_in(slot) for slot in self._slots.find()]
         return [stream for stream in streams if stream is not None]
 
-    def ask_for(self, token: str) -> bool:
-        """Has the session of ``token`` come here; whether there is one, with another frontend."""
+    def ask_for(self, token: str, now_s: float) -> bool:
+        """Has the session of ``token`` come here; whether there is one, with another frontend.
+
+        Ask again and again, until it has arrived.
+        """
         slot = slot_of(token)
         session = None if slot is None else self._slots.client_in(slot)
-        if slot is None or session is None:
+        if slot is None or session is None or self._slots.holds(slot):
             return False
         epoch, client = session
         if not compare_digest(Client.from_bytes(client).token.encode(), token.encode()):
             return False
-        if (slot, epoch) not in self._wanted:
-            self._wanted.append((slot, epoch))
+        self._wanted[slot, epoch] = now_s
         return True
 
-    def arrived(self) -> list[Stream]:
+    def arrived(self, now_s: float) -> list[Stream]:
         """Those that were asked for and are here now."""
         streams: list[Stream] = []
         while self._wanted:
-            slot, epoch = self._wanted[0]
+            slot, epoch = wanted = next(iter(self._wanted))
             taken = self._slots.take(slot, epoch)
-            if taken is None and self._slots.is_open(slot, epoch):
+            is_asked_for = now_s - self._wanted[wanted] < ASKED_WITHIN_S
+            if taken is None and is_asked_for and self._slots.is_open(slot, epoch):
                 self._wishes.make(slot, epoch)
                 break
-            self._wanted.popleft()
+            del self._wanted[wanted]
             self._wishes.forget()
             stream = None if taken is None else self._stream_in(taken)
             if stream is not None:

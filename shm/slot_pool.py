@@ -103,6 +103,9 @@ class SlotPool:
         slot.end_session()
         self._unlock(slot.slot)
 
+    def holds(self, slot: int) -> bool:
+        return slot in self._slots
+
     @property
     def held(self) -> int:
         return len(self._slots)

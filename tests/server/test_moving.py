@@ -186,14 +186,34 @@ def test_one_that_ends_meanwhile_is_gone(house: House) -> None:
     assert house.locks[again.slot.slot] is house.pools[0], "the wish was for another session"
 
 
-def test_a_session_that_is_closing_is_not_let_go(house: House) -> None:
+def test_a_session_that_is_closing_is_not_let_go_and_keeps_nobody_waiting(house: House) -> None:
+    closing, other = house.enter(0, NEW), house.enter(0, NEW)
+    closing.session.receive_audio(bytes(640))
+    closing.session.end()
+    for stream in (closing, other):
+        with pytest.raises(ElsewhereError):
+            house.enter(1, back(stream))
+    house.pump()
+    assert house.locks[closing.slot.slot] is house.pools[0]
+    assert house.locks[other.slot.slot] is house.pools[0], "it comes after the first"
+    door = house.doors[1]
+    opening = door.read(back(other), None)
+    with pytest.raises(ElsewhereError):
+        door.admit(opening, Holder(), "192.0.2.1", 2.0)
+    for _ in range(2):
+        house.doors[1].pump(2.0)
+        house.doors[0].pump(2.0)
+    house.doors[1].pump(2.0)
+    assert door.admit(opening, Holder(), "192.0.2.1", 2.0).slot.slot == other.slot.slot
+
+
+def test_one_of_its_own_that_cannot_be_come_back_to_is_gone(house: House) -> None:
     stream = house.enter(0, NEW)
     stream.session.receive_audio(bytes(640))
     stream.session.end()
-    with pytest.raises(ElsewhereError):
-        house.enter(1, back(stream))
-    house.pump()
-    assert house.locks[stream.slot.slot] is house.pools[0]
+    with pytest.raises(RequestError) as refused:
+        house.enter(0, back(stream))
+    assert refused.value.http_status == 410
 
 
 @pytest.mark.parametrize("token", ["another.{slot}", "{secret}.2", "{secret}", "{secret}.99999"])
