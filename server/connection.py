@@ -349,7 +349,7 @@ class Connection(asyncio.Protocol):
             stream = self._doorway.admit(opening, self, self._address, now_s)
         except ElsewhereError as error:
             if now_s < until_s:
-                self._loop.call_later(MOVING_POLL_S, self._enter, opening, response, until_s)
+                self._loop.call_later(MOVING_POLL_S, self._enter_now, opening, response, until_s)
                 return
             self._doorway.refuse(error.reason)
             self._refuse(error.http_status, error.message, error.headers)
@@ -371,6 +371,11 @@ class Connection(asyncio.Protocol):
         what = "stream goes on" if opening.comes_back else "stream begins"
         self._log(logging.INFO, what, slot=stream.slot.slot, **asdict(stream.parameters))
         self._write(self._ws.data_to_send())
+
+    def _enter_now(self, opening: Opening, response: Response, until_s: float) -> None:
+        """As `_enter`, where no bytes have come that are answered afterwards."""
+        self._enter(opening, response, until_s)
+        self.pump()
 
     def _refuse(self, status: int, reason: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
         """By an answer of our own: a server that is full must refuse cheaply."""

@@ -19,6 +19,8 @@ from server.connection import (
     MAX_FRAME_BYTES,
     MAX_REQUEST_BYTES,
     MAX_UNSENT_BYTES,
+    MOVING_POLL_S,
+    MOVING_TIMEOUT_S,
     PING_INTERVAL_S,
     PING_TIMEOUT_S,
     SESSION_HEADER,
@@ -998,6 +1000,54 @@ def test_the_newer_of_two_connections_has_the_session() -> None:
     assert old.times_closed == 1
     assert house.pool.held == [new.slot]
     assert new.times_closed == 0
+
+
+class Moving:
+    """Stands for the doorway's: another process has the session for so many looks."""
+
+    def __init__(self, looks: int) -> None:
+        self.looks = looks
+
+    def ask_for(self, _token: str, _now_s: float) -> bool:
+        self.looks -= 1
+        return self.looks >= 0
+
+
+@pytest.mark.parametrize("looks", [1, 20])
+def test_a_session_that_another_process_lets_go_is_waited_for(
+    looks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = House()
+    peer, token = house.begin()
+    streams = dict(house.doorway._keeping._streams)
+    monkeypatch.setattr(house.doorway, "_moving", moving := Moving(looks))
+    house.doorway._keeping._streams.clear()
+    back = house.visit(session=token)
+    for _ in range(looks - 1):
+        house.loop.advance(MOVING_POLL_S)
+        assert back.messages == []
+    assert moving.looks == 0
+    house.doorway._keeping._streams.update(streams)
+    house.loop.advance(MOVING_POLL_S)
+    back.deliver()
+    assert [message["status"] for message in back.messages] == ["ready"]
+    assert back.slot is peer.slot
+
+
+def test_it_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House()
+    _, token = house.begin()
+    house.doorway._keeping._streams.clear()
+    monkeypatch.setattr(house.doorway, "_moving", Moving(10_000))
+    back = house.visit(session=token)
+    gone = house.visit(session=token)
+    gone.transport.abort()
+    house.loop.advance(MOVING_TIMEOUT_S + 1)
+    back.deliver()
+    assert "try again" in check_refusal(back, 503, held_by_others=1)["info"]
+    assert back.refusal is not None
+    assert int(back.refusal.headers["Retry-After"]) > 0
+    assert house.pool.refused == ["session"]
 
 
 def test_an_old_connection_that_reads_nothing_gives_way_as_well() -> None:
