@@ -274,10 +274,6 @@ class MeasuredSlot:
         return self.measured.free_marks
 
     @property
-    def marks_pending(self) -> int:
-        return self.measured.marks_pending
-
-    @property
     def said(self) -> Said:
         return self.measured.said
 
@@ -306,9 +302,12 @@ class MeasuredSlot:
         self.measured.write_audio(samples)
         self._figures.audio.add(count * MICRO // self._rate_hz)
 
-    def write_mark(self, received_bytes: int = 0, *, is_last: bool = False) -> None:
-        self.measured.write_mark(received_bytes, is_last=is_last)
+    def write_mark(self, received_bytes: int = 0, dones: int = 0, *, is_last: bool = False) -> None:
+        self.measured.write_mark(received_bytes, dones, is_last=is_last)
         self._asked_ns[self.measured.marks_set] = time.monotonic_ns()
+
+    def answers_last(self, record: OutboxRecord) -> bool:
+        return self.measured.answers_last(record)
 
     def take(self) -> OutboxRecord | None:
         record = self.measured.take()

@@ -74,19 +74,17 @@ class LeftOpen(Protocol):
 
 
 def position_of(slot: LeftOpen, sample_rate_hz: int, model_rate_hz: int) -> Position | None:
-    """Where the session goes on; None where its client had ended it, or had sent nothing to keep.
+    """Where the session goes on; None where its client had sent nothing to keep.
 
-    The client sends at ``sample_rate_hz``.
+    The client sends at ``sample_rate_hz``. One that had closed it comes back to what it then heard.
     """
-    dones = slot.marks_set
     if slot.audio_head == slot.base_sample:
-        return None if dones else Position(0, 0, 0)
-    sample, received_bytes = slot.base_sample, slot.header_bytes
-    if dones:
+        return None if slot.marks_set else Position(0, 0, 0)
+    sample, received_bytes, dones = slot.base_sample, slot.header_bytes, 0
+    if slot.marks_set:
         mark = slot.newest_mark()
-        if mark.is_last:
-            return None
         # No sample may have come before that mark, only after it a header.
         sample, received_bytes = mark.sample, max(mark.received_bytes, received_bytes)
+        dones = mark.dones
     restart = Resampler.restart(slot.audio_head - sample, sample_rate_hz, model_rate_hz)
     return Position(received_bytes + _SAMPLE_BYTES * restart.begin, dones, restart.surplus)

@@ -47,13 +47,12 @@ class Slot(Protocol):
     @property
     def free_marks(self) -> int: ...
     @property
-    def marks_pending(self) -> int: ...
-    @property
     def said(self) -> Said: ...
     def audio_begins(self, header_bytes: int) -> None: ...
     def write_audio(self, samples: NDArray[np.int16]) -> None: ...
-    def write_mark(self, received_bytes: int, *, is_last: bool) -> None: ...
+    def write_mark(self, received_bytes: int, dones: int, *, is_last: bool) -> None: ...
     def take(self) -> OutboxRecord | None: ...  # or raises CorruptRecordError
+    def answers_last(self, record: OutboxRecord) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +64,7 @@ class Mark:
     """
 
     received_bytes: int
+    dones: int
     is_last: bool
 
 
@@ -83,7 +83,6 @@ class Session:
     __slots__ = (
         "_backlog",
         "_deliveries",
-        "_ends_by_mark",
         "_has_audio",
         "_limit_bytes",
         "_outgoing",
@@ -127,8 +126,6 @@ class Session:
         self._resampler = Resampler(parameters.sample_rate_hz, model_rate_hz)
         self._backlog: deque[NDArray[np.int16] | Mark] = deque()
         self._surplus = begun.surplus
-        self._ends_by_mark = False
-        """Whether the last mark has been set."""
         self.id = session_id or messages.new_id()
         """The ``msgId`` of its ready message: the session's name in the log."""
         self._token = token
@@ -269,7 +266,7 @@ class Session:
         self._queue_audio(self._wav.flush())
         self._queue_samples(self._resampler.flush())
         self._surplus = 0
-        self._backlog.append(Mark(self.received_bytes, is_last))
+        self._backlog.append(Mark(self.received_bytes, self.received_dones, is_last))
 
     def _queue_audio(self, audio: bytes) -> None:
         if audio and not self._has_audio:
@@ -290,13 +287,12 @@ class Session:
 
     def _hand_over(self, item: NDArray[np.int16] | Mark) -> None:
         if isinstance(item, Mark):
-            self._slot.write_mark(item.received_bytes, is_last=item.is_last)
-            self._ends_by_mark = item.is_last
+            self._slot.write_mark(item.received_bytes, item.dones, is_last=item.is_last)
         else:
             self._slot.write_audio(item)
 
     def _answer(self, record: OutboxRecord) -> None:
-        is_last = record.requested and self._ends_by_mark and not self._slot.marks_pending
+        is_last = self._slot.answers_last(record)
         hypothesis = record.hypothesis
         self._words_awaited &= not hypothesis.is_final
         if hypothesis.words or (record.requested and not is_last):
@@ -304,8 +300,7 @@ class Session:
             self._say(message, passes=not hypothesis.is_final)
             self.finals += hypothesis.is_final
             self.partials += not hypothesis.is_final
-        if is_last:
-            assert self.closing is not None, "the last mark follows the decision to close"
+        if is_last and self.closing is not None:  # else its client has come back from there
             if self.closing.notice is not None:
                 self._outgoing.append(self.closing.notice)
             self.finished = True

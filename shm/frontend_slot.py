@@ -28,12 +28,12 @@ MOST_AHEAD_CHUNKS: Final = 4
 
 
 class NewestMark(NamedTuple):
-    """Where a stream's resampler began afresh: at this sample of the slot, and at this byte of the
-    client's; the last mark of a session says that its client has ended it."""
+    """Where a stream's resampler began afresh: at this sample of the slot, and behind so much of
+    what the client had sent."""
 
     sample: int
     received_bytes: int
-    is_last: bool
+    dones: int
 
 
 class FrontendSlot:
@@ -47,6 +47,7 @@ class FrontendSlot:
         "_client_line",
         "_decoder_line",
         "_line",
+        "_mark_dones",
         "_mark_head",
         "_mark_origins",
         "_marks",
@@ -77,6 +78,7 @@ class FrontendSlot:
         )
         self._marks = plane.words(plane.layout.mark_ring(slot), layout.MARK_RECORDS)
         self._mark_origins = plane.words(plane.layout.mark_origins(slot), layout.MARK_RECORDS)
+        self._mark_dones = plane.words(plane.layout.mark_dones(slot), layout.MARK_RECORDS)
         self._ring = plane.audio_ring(slot)
         self._audio_head = self._line[layout.SLOT_AUDIO_HEAD]
         self._mark_head = self._line[layout.SLOT_MARK_HEAD]
@@ -109,8 +111,11 @@ class FrontendSlot:
         found.epoch = found._line[layout.SLOT_SESSION]
         found._base_sample = found._line[layout.SLOT_BASE_SAMPLES]
         found._base_mark = found._line[layout.SLOT_BASE_MARKS]
-        found._marks_answered = found._base_mark
         found._outbox_tail = found._line[layout.SLOT_OUTBOX_TAIL]
+        # Of what was answered, each result that was not taken has answered one mark at most.
+        answered = found._decoder_line[layout.SLOT_MARK_COMMIT]
+        untaken = found._decoder_line[layout.SLOT_OUTBOX_HEAD] - found._outbox_tail
+        found._marks_answered = max(found._base_mark, answered - untaken)
         return found
 
     def _begin(self, frontend: int, origin_samples: int, partials: int) -> None:
@@ -175,8 +180,7 @@ class FrontendSlot:
         """The session's newest mark; it has one."""
         assert self.marks_set, "no mark of this session"
         at = self._mark_head - 1 & (layout.MARK_RECORDS - 1)
-        origin = self._mark_origins[at]
-        return NewestMark(self._marks[at], origin >> 1, bool(origin & 1))
+        return NewestMark(self._marks[at], self._mark_origins[at] >> 1, self._mark_dones[at])
 
     @property
     def _sheet(self) -> memoryview:
@@ -225,9 +229,10 @@ class FrontendSlot:
 
     @property
     def free_marks(self) -> int:
-        """Marks that may be set now, counted from the commit like the audio's room."""
-        commit = max(self._base_mark, self._decoder_line[layout.SLOT_MARK_COMMIT])
-        return layout.MARK_RECORDS - (self._mark_head - commit)
+        """Marks that may be set now. Room counts from the results that were taken, never past the
+        commit: what a mark was set for is looked up when its final is taken.
+        """
+        return layout.MARK_RECORDS - self.marks_pending
 
     @property
     def marks_pending(self) -> int:
@@ -242,15 +247,17 @@ class FrontendSlot:
         self._line[layout.SLOT_AUDIO_HEAD] = self._audio_head
         self._bell.ring()
 
-    def write_mark(self, received_bytes: int = 0, *, is_last: bool = False) -> None:
+    def write_mark(self, received_bytes: int = 0, dones: int = 0, *, is_last: bool = False) -> None:
         """Asks for a final of all audio written so far, even if it is empty.
 
-        The client had sent ``received_bytes`` by then, and will send no more if it ``is_last``.
+        The client had sent ``received_bytes`` and ``dones`` by then, and will send no more if it
+        ``is_last``.
         """
         assert self.free_marks > 0, "marks are never dropped"
         at = self._mark_head & (layout.MARK_RECORDS - 1)
         self._marks[at] = self._audio_head
         self._mark_origins[at] = received_bytes << 1 | is_last
+        self._mark_dones[at] = dones
         self._mark_head += 1
         self._line[layout.SLOT_MARK_HEAD] = self._mark_head
         self._bell.ring()
@@ -283,6 +290,11 @@ class FrontendSlot:
         if self._decoder_line[layout.SLOT_DECODER_GAVE_UP] == self.epoch:
             raise CorruptRecordError("the decoder cannot go on with the session")
         return None
+
+    def answers_last(self, record: OutboxRecord) -> bool:
+        """Whether it answers a mark behind which its client was to send no more."""
+        at = record.resume.mark - 1 & (layout.MARK_RECORDS - 1)
+        return record.requested and bool(self._mark_origins[at] & 1)
 
     def leave_trace(self, trace: Trace) -> None:
         """For whoever looks at the plane: the times of the chunk whose result was sent last.

@@ -18,7 +18,7 @@ LINE_BYTES: Final = 128
 LINE_WORDS: Final = LINE_BYTES // 8
 PAGE_BYTES: Final = 4096
 MAGIC: Final = int.from_bytes(b"RTENGIN1", "little")
-LAYOUT_VERSION: Final = 8
+LAYOUT_VERSION: Final = 9
 
 MAX_SEGMENT_S: Final = 20
 """An utterance is cut here at the latest: what a restart must be able to replay."""
@@ -28,7 +28,7 @@ SLACK_S: Final = 10
 """What a burst of queued messages adds before back-pressure reaches the socket."""
 MIN_RING_S: Final = 60
 MARK_RECORDS: Final = 16
-MARK_WORDS: Final = 2
+MARK_WORDS: Final = 3
 OUTBOX_RECORDS: Final = 16
 OUTBOX_RECORD_BYTES: Final = 65_536
 """Room for a word per frame of the longest segment, in word pieces; pages cost nothing unused."""
@@ -307,6 +307,10 @@ class Layout:
     def mark_origins(self, slot: int) -> int:
         """For each mark in the ring, what its client had sent by then: see `FrontendSlot`."""
         return self.mark_ring(slot) + MARK_RECORDS * 8
+
+    def mark_dones(self, slot: int) -> int:
+        """For each mark in the ring, how many `done` there were, its own included."""
+        return self.mark_origins(slot) + MARK_RECORDS * 8
 
     def arrival_ring(self, slot: int) -> int:
         return self.arrivals + slot * self.geometry.arrivals * ARRIVAL_BYTES

@@ -47,7 +47,7 @@ class FakeSlot:
         self.told_sent = (0, 0)
         self._ring_samples = ring_samples
         self._mark_records = marks
-        self.marks_pending = 0
+        self._last_marks: deque[bool] = deque()
         self.header_bytes: int | None = None
         line = memoryview(bytearray(LINE_BYTES)).cast("Q")
         self.said = Said(line, memoryview(bytearray(SAID_BYTES)))
@@ -77,16 +77,19 @@ class FakeSlot:
         assert self.header_bytes is None, "it begins once"
         self.header_bytes = header_bytes
 
-    def write_mark(self, received_bytes: int, *, is_last: bool) -> None:
+    def write_mark(self, received_bytes: int, dones: int, *, is_last: bool) -> None:
         assert self.free_marks > 0, "marks are never dropped"
         assert received_bytes % 2 == 0
-        assert is_last in {False, True}
+        assert dones <= self.history.count(MARK) + 1
         self.unanswered += 1
-        self.marks_pending += 1
+        self._last_marks.append(is_last)
         self.history.append(MARK)
 
     def received(self) -> None:
         """Bytes have come; only a measured slot takes the time."""
+
+    def answers_last(self, record: OutboxRecord) -> bool:
+        return record.requested and self._last_marks.popleft()
 
     def kept(self) -> None:
         """Results wait for a client; only a measured slot counts none of it."""
@@ -96,9 +99,7 @@ class FakeSlot:
 
     def take(self) -> OutboxRecord | None:
         if self._results:
-            record = self._results.popleft()
-            self.marks_pending -= record.requested
-            return record
+            return self._results.popleft()
         if self.fault is not None:
             raise CorruptRecordError(self.fault)
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -29,6 +29,7 @@ from shm.frontend_slot import NewestMark
 from shm.layout import Geometry
 from shm.outbox import ResumePoint
 from shm.plane import Plane
+from shm.records import Hypothesis
 from shm.slot_pool import SlotPool
 from shm.wishes import Wishes
 from tests.server.test_keeping import Holder
@@ -226,12 +227,42 @@ def test_whatever_store_is_its_last_nothing_is_lost_or_doubled(
         house.close()
 
 
-def test_a_session_whose_client_had_closed_ends(house: House) -> None:
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_client_that_had_closed_comes_back_to_its_last_final(house: House, times: int) -> None:
+    """Once it is there it may close again, and nothing is said for that."""
+    speaker = Speaker(house, 16_000, [bytes(2000), DONE, bytes(2000)])
+    speaker.connect()
+    while speaker.step():
+        pass
+    for _ in range(times):
+        assert speaker.stream is not None
+        speaker.stream.session.end()
+        assert house.open() == 1
+        speaker.connect()
+        assert speaker.stream.session.received_dones == 1
+        assert speaker.stream.session.received_bytes == 4000
+        assert not speaker.step()
+    speaker.stream.session.end()
+    speaker.step()
+    assert speaker.stream.session.finished
+    assert speaker.finals == [str(number) for number in range(1, times + 3)]
+
+
+def test_what_answers_a_close_without_words_is_not_said(house: House) -> None:
     stream = house.enter("/?session=new")
     stream.session.receive_audio(bytes(2000))
     stream.session.end()
-    assert house.open() == 0
-    assert house.doorway.find(0.0) == 0, "its slot is free"
+    assert house.open() == 1
+    (found,) = house.doorway._keeping.alone
+    decoder = DecoderSlot(house.plane, house.bells, found.slot.slot)
+    resume = ResumePoint(1, 2000, 1, 1, 2000)
+    silent = replace(final("x", epoch=found.slot.epoch, resume=resume, requested=True),
+                     hypothesis=Hypothesis((), 0.0, is_final=True))  # fmt: skip
+    decoder.publish(silent)
+    found.session.pump()
+    assert found.session.outgoing() == []
+    assert found.session.resumable
+    assert not found.session.finished
 
 
 def test_a_session_that_ends_with_its_connection_ends_with_its_frontend(house: House) -> None:
@@ -295,12 +326,12 @@ class LeftOpen:
     ("slot", "position"),
     [
         (LeftOpen(1000), Position(0, 0, 0)),
-        (LeftOpen(1000, mark=NewestMark(1000, 0, is_last=False), marks_set=1), None),
+        (LeftOpen(1000, mark=NewestMark(1000, 0, 1), marks_set=1), None),
         (LeftOpen(1500), Position(1000, 0, 0)),
         (LeftOpen(1500, header_bytes=44), Position(1044, 0, 0)),
-        (LeftOpen(1500, 1000, 44, NewestMark(1400, 844, is_last=False), 3), Position(1044, 3, 0)),
-        (LeftOpen(1500, 1000, 44, NewestMark(1000, 0, is_last=False), 1), Position(1044, 1, 0)),
-        (LeftOpen(1500, 1000, 44, NewestMark(1500, 1044, is_last=True), 3), None),
+        (LeftOpen(1500, 1000, 44, NewestMark(1400, 844, 3), 3), Position(1044, 3, 0)),
+        (LeftOpen(1500, 1000, 44, NewestMark(1000, 0, 1), 1), Position(1044, 1, 0)),
+        (LeftOpen(1500, 1000, 44, NewestMark(1500, 1044, 2), 3), Position(1044, 2, 0)),
     ],
 )
 def test_where_a_stream_at_the_models_rate_goes_on(

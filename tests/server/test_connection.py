@@ -751,8 +751,8 @@ def test_an_end_that_is_answered_at_once_resumes_reading(monkeypatch: pytest.Mon
 
     write_mark = slot.write_mark
 
-    def write_and_answer(received_bytes: int, *, is_last: bool) -> None:
-        write_mark(received_bytes, is_last=is_last)
+    def write_and_answer(received_bytes: int, dones: int, *, is_last: bool) -> None:
+        write_mark(received_bytes, dones, is_last=is_last)
         slot.answer("all")
 
     monkeypatch.setattr(slot, "write_mark", write_and_answer)

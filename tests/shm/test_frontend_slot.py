@@ -76,7 +76,7 @@ def test_a_mark_is_set_at_the_audio_so_far(pool: SlotPool, plane: Plane) -> None
     assert slot.marks_pending == 3
 
 
-def test_marks_are_free_once_committed_and_pending_until_their_finals_are_taken(
+def test_marks_are_pending_until_their_finals_are_taken(
     pool: SlotPool, plane: Plane, bells: Doorbells
 ) -> None:
     slot = claimed(pool)
@@ -87,7 +87,7 @@ def test_marks_are_free_once_committed_and_pending_until_their_finals_are_taken(
         slot.write_mark()
     decoder = DecoderSlot(plane, bells, slot.slot)
     decoder.publish(final(epoch=slot.epoch, resume=ResumePoint(5, 0, 5, 5, 0)))
-    assert (slot.free_marks, slot.marks_pending) == (5, layout.MARK_RECORDS)
+    assert (slot.free_marks, slot.marks_pending) == (0, layout.MARK_RECORDS)
     slot.take()
     assert (slot.free_marks, slot.marks_pending) == (5, layout.MARK_RECORDS - 5)
 
@@ -206,19 +206,27 @@ def test_a_successor_goes_on_where_the_session_was(plane: Plane, bells: Doorbell
     slot.introduce(b"who it is")
     slot.audio_begins(44)
     slot.write_audio(samples(1, 2, 3))
-    slot.write_mark(50)
+    slot.write_mark(50, 1)
     slot.write_audio(samples(4))
     later = found(plane, bells, slot)
     assert (later.epoch, later.audio_head, later.base_sample) == (slot.epoch, 4, 0)
     assert (later.client(), later.header_bytes) == (b"who it is", 44)
-    assert (later.marks_set, later.newest_mark()) == (1, NewestMark(3, 50, is_last=False))
+    assert (later.marks_set, later.newest_mark()) == (1, NewestMark(3, 50, 1))
     later.write_audio(samples(5))
-    later.write_mark(54, is_last=True)
-    assert later.newest_mark() == NewestMark(5, 54, is_last=True)
+    later.write_mark(54, 1, is_last=True)
+    assert later.newest_mark() == NewestMark(5, 54, 1)
     assert (later.marks_set, later.marks_pending) == (2, 2)
     DecoderSlot(plane, bells, 0).publish(final(epoch=slot.epoch, resume=ResumePoint(1, 3, 1, 1, 3)))
-    assert later.take() is not None
+    record = later.take()
+    assert record is not None
+    assert not later.answers_last(record)
     assert later.marks_pending == 1
+    DecoderSlot(plane, bells, 0).publish(
+        final(epoch=slot.epoch, resume=ResumePoint(2, 5, 2, 1, 5), requested=True)
+    )
+    last = later.take()
+    assert last is not None
+    assert later.answers_last(last)
 
 
 def test_a_fresh_session_has_nothing_of_the_one_before(plane: Plane, bells: Doorbells) -> None:
@@ -257,3 +265,26 @@ def test_a_result_that_was_said_is_not_taken_again(plane: Plane, bells: Doorbell
     later = found(plane, bells, slot)
     assert later.take() is None
     assert later.said.after(0) == [b"one"]
+
+
+def test_a_successor_sets_no_mark_over_one_whose_final_was_not_taken(
+    plane: Plane, bells: Doorbells
+) -> None:
+    """What each was set for stays known, however many are answered meanwhile."""
+    slot = FrontendSlot.begin(plane, bells, 0, frontend=0)
+    decoder = DecoderSlot(plane, bells, 0)
+    for number in range(1, 2 * layout.MARK_RECORDS):
+        slot.write_mark(2 * number, number, is_last=number % 3 == 0)
+        resume = ResumePoint(number, 0, number, number, 0)
+        decoder.publish(final(epoch=slot.epoch, resume=resume, requested=True))
+        if number <= layout.MARK_RECORDS:
+            assert slot.take() is not None
+    assert slot.free_marks == 1
+    later = found(plane, bells, slot)
+    assert later.free_marks == 0, "the last one that was taken has not been said"
+    for number in range(layout.MARK_RECORDS, 2 * layout.MARK_RECORDS):
+        record = later.take()
+        assert record is not None
+        assert record.resume.mark == number
+        assert later.answers_last(record) == (number % 3 == 0)
+    assert later.free_marks == layout.MARK_RECORDS

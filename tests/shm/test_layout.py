@@ -59,6 +59,7 @@ def regions(plan: Layout) -> list[tuple[str, int, int]]:
         add(f"second-pass line {slot}", plan.second_pass_line(slot), line)
         add(f"marks {slot}", plan.mark_ring(slot), 8 * layout.MARK_RECORDS)
         add(f"marks' origins {slot}", plan.mark_origins(slot), 8 * layout.MARK_RECORDS)
+        add(f"marks' dones {slot}", plan.mark_dones(slot), 8 * layout.MARK_RECORDS)
         add(f"arrivals {slot}", plan.arrival_ring(slot), layout.ARRIVAL_BYTES * geometry.arrivals)
         add(f"audio {slot}", plan.audio_ring(slot), 2 * geometry.ring_samples)
         for index in range(geometry.emission_records):
