@@ -112,7 +112,8 @@ class FrontendSlot:
         found._base_sample = found._line[layout.SLOT_BASE_SAMPLES]
         found._base_mark = found._line[layout.SLOT_BASE_MARKS]
         found._outbox_tail = found._line[layout.SLOT_OUTBOX_TAIL]
-        # Of what was answered, each result that was not taken has answered one mark at most.
+        # Of what was answered, each result that was not taken has answered one mark at most. So
+        # more may seem to be pending than are, until the next one is taken.
         answered = found._decoder_line[layout.SLOT_MARK_COMMIT]
         untaken = found._decoder_line[layout.SLOT_OUTBOX_HEAD] - found._outbox_tail
         found._marks_answered = max(found._base_mark, answered - untaken)
@@ -232,7 +233,7 @@ class FrontendSlot:
         """Marks that may be set now. Room counts from the results that were taken, never past the
         commit: what a mark was set for is looked up when its final is taken.
         """
-        return layout.MARK_RECORDS - self.marks_pending
+        return max(0, layout.MARK_RECORDS - self.marks_pending)
 
     @property
     def marks_pending(self) -> int:
