@@ -271,7 +271,8 @@ def test_a_connection_that_is_lost_is_told_in_words(
     open_browser: OpenBrowser, tmp_path: Path
 ) -> None:
     browser = open_browser()
-    with ServerProcess(*echo_flags()) as server:
+    keeps_none = {"REALTIME_ENGINE_KEEP_SESSION_S": "0"}
+    with ServerProcess(*echo_flags(), environment=keeps_none) as server:
         browser.open(address_of(server))
         browser.click("#microphone")
         browser.until(f"{STATE} === 'live'")
@@ -369,6 +370,20 @@ def test_a_stream_goes_on_when_the_line_was_broken(
         line.break_()
         browser.until("document.querySelector('#state').textContent === 'Connecting again'")
         line.mend()
+        browser.until(f"{STATE} === 'done'")
+        assert words_shown(browser) == words.split()
+        assert browser.run("document.querySelector('#notice').hidden")
+
+
+def test_a_stream_goes_on_when_its_frontend_died(open_browser: OpenBrowser, tmp_path: Path) -> None:
+    browser = open_browser()
+    words = numbered_words(0, 24)  # 5 s
+    with ServerProcess(*echo_flags()) as server:
+        browser.open(address_of(server))
+        browser.run("document.querySelector('#pace').value = 'spoken'")
+        browser.choose_file("#file", spelled_file(tmp_path, words))
+        browser.until("document.querySelector('#figure-audio').textContent >= '0:02'")
+        os.kill(pid_of(server, "server.frontend"), signal.SIGKILL)
         browser.until(f"{STATE} === 'done'")
         assert words_shown(browser) == words.split()
         assert browser.run("document.querySelector('#notice').hidden")
