@@ -330,7 +330,8 @@ class MeasuredSlot:
     def kept(self) -> None:
         """What was taken waits for a client that has gone: no latency of the engine's."""
         for mark, _ in self._taken:
-            self._asked_ns.pop(mark or 0, None)
+            if mark is not None:
+                self._asked_ns.pop(mark, None)
         self._taken.clear()
 
     def _count(self, now_ns: int) -> None:

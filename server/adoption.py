@@ -12,7 +12,7 @@ asked for some 60 to 120 ms again, and what comes out of them twice is dropped.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import orjson
 
@@ -20,7 +20,7 @@ from server.handshake import Parameters
 from server.resampler import Resampler
 from shm.frontend_slot import NewestMark
 
-_SAMPLE_BYTES = 2
+_SAMPLE_BYTES: Final = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -336,7 +336,7 @@ class Connection(asyncio.Protocol):
                 self._refuse(response.status_code, reason, tuple(response.headers.raw_items()))
                 return
         except RequestError as error:
-            self._refuse(error.http_status, error.message, error.headers)
+            self._turn_away(error)
             return
         self._enter(opening, response, self._loop.time() + MOVING_TIMEOUT_S)
 
@@ -352,10 +352,10 @@ class Connection(asyncio.Protocol):
                 self._loop.call_later(MOVING_POLL_S, self._enter_now, opening, response, until_s)
                 return
             self._doorway.refuse(error.reason)
-            self._refuse(error.http_status, error.message, error.headers)
+            self._turn_away(error)
             return
         except RequestError as error:
-            self._refuse(error.http_status, error.message, error.headers)
+            self._turn_away(error)
             return
         self._stream, self._session_id = stream, stream.session.id
         settings = self._doorway.settings
@@ -376,6 +376,9 @@ class Connection(asyncio.Protocol):
         """As `_enter`, where no bytes have come that are answered afterwards."""
         self._enter(opening, response, until_s)
         self.pump()
+
+    def _turn_away(self, error: RequestError) -> None:
+        self._refuse(error.http_status, error.message, error.headers)
 
     def _refuse(self, status: int, reason: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
         """By an answer of our own: a server that is full must refuse cheaply."""

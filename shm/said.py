@@ -105,17 +105,10 @@ class Said:
     def add(self, message: bytes) -> None:
         """A message is said that has to arrive."""
         number = self.count + 1
-        size = _BEGIN + len(message)
-        self._make_room(size)
-        if size <= SAID_BYTES:
-            entry = bytearray(size)
-            _ENTRY.pack_into(entry, 0, number, self.outbox_taken, size)
-            entry[_BEGIN:] = message
-            seal(memoryview(entry), _ENTRY.size, size)
-            head = self._line[layout.CLIENT_SAID_HEAD]
-            self._write(head, entry)
-            self._entries.append(_Entry(number, head, size))
-            self._line[layout.CLIENT_SAID_HEAD] = head + size
+        if _BEGIN + len(message) <= SAID_BYTES:
+            self._keep(number, message)
+        else:
+            self._line[layout.CLIENT_LOST] = 1
         self._count(number)
 
     def confirm(self, number: int) -> None:
@@ -136,12 +129,21 @@ class Said:
     def _count(self, number: int) -> None:
         self._line[layout.CLIENT_SAID] = number
 
-    def _make_room(self, size: int) -> None:
-        """For an entry of so many bytes; one that is larger than the ring is lost itself."""
+    def _keep(self, number: int, message: bytes) -> None:
+        """The entry first, then the head, which publishes it."""
+        size = _BEGIN + len(message)
+        entry = bytearray(size)
+        _ENTRY.pack_into(entry, 0, number, self.outbox_taken, size)
+        entry[_BEGIN:] = message
+        seal(memoryview(entry), _ENTRY.size, size)
         head = self._line[layout.CLIENT_SAID_HEAD]
-        if size > SAID_BYTES:
-            self._line[layout.CLIENT_LOST] = 1
-            return
+        self._make_room(head, size)
+        self._write(head, entry)
+        self._entries.append(_Entry(number, head, size))
+        self._line[layout.CLIENT_SAID_HEAD] = head + size
+
+    def _make_room(self, head: int, size: int) -> None:
+        """For an entry of so many bytes at ``head``, no more than the ring has."""
         while self._entries and head + size - self._entries[0].at > SAID_BYTES:
             if self._entries[0].number > self._line[layout.CLIENT_CONFIRMED]:
                 self._line[layout.CLIENT_LOST] = 1

@@ -20,12 +20,14 @@ from shm.sheet import read_sheet
 class SlotPool:
     """The slots that this frontend may claim: any that nobody holds."""
 
-    __slots__ = ("_bells", "_frontend", "_next", "_plane", "_slots")
+    __slots__ = ("_bells", "_frontend", "_lines", "_next", "_plane", "_slots")
 
     def __init__(self, plane: Plane, bells: Doorbells, frontend: int) -> None:
         self._plane = plane
         self._bells = bells
         self._frontend = frontend
+        slots = range(plane.geometry.slots)
+        self._lines = [plane.line(plane.layout.frontend_line(slot)) for slot in slots]
         self._slots: dict[int, FrontendSlot] = {}
         self._next = 0
 
@@ -37,7 +39,7 @@ class SlotPool:
         ``origin_samples`` of its stream were settled before: times count from before them. One that
         a dead frontend left open is taken only where there is no other: its client may come back.
         """
-        slots = self._plane.geometry.slots
+        slots = len(self._lines)
         in_turn = [(self._next + step) % slots for step in range(slots)]
         for slot in sorted(in_turn, key=lambda slot: self._epoch(slot) & 1):
             if slot not in self._slots and self._lock(slot):
@@ -56,7 +58,7 @@ class SlotPool:
         """
         mine = [
             (slot, self._epoch(slot))
-            for slot in range(self._plane.geometry.slots)
+            for slot in range(len(self._lines))
             if self._owner(slot) == self._frontend
         ]
         return [found for slot, epoch in mine if (found := self.take(slot, epoch)) is not None]
@@ -83,7 +85,7 @@ class SlotPool:
 
         None where there is none, or none that may be come back to.
         """
-        if not 0 <= slot < self._plane.geometry.slots:
+        if not 0 <= slot < len(self._lines):
             return None
         epoch = self._epoch(slot)
         offset = self._plane.layout.sheet(slot)
@@ -122,7 +124,7 @@ class SlotPool:
 
     def _epoch(self, slot: int) -> int:
         """Odd while a session is open."""
-        return self._plane.line(self._plane.layout.frontend_line(slot))[layout.SLOT_SESSION]
+        return self._lines[slot][layout.SLOT_SESSION]
 
     def _owner(self, slot: int) -> int:
-        return self._plane.line(self._plane.layout.frontend_line(slot))[layout.SLOT_OWNER]
+        return self._lines[slot][layout.SLOT_OWNER]

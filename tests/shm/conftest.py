@@ -6,6 +6,7 @@ import pytest
 
 from shm.doorbells import Doorbells
 from shm.plane import Plane
+from shm.slot_pool import SlotPool
 from tests.shm.planes import SMALL
 
 
@@ -21,3 +22,8 @@ def bells() -> Iterator[Doorbells]:
     bells = Doorbells.create(SMALL)
     yield bells
     bells.close()
+
+
+@pytest.fixture
+def pool(plane: Plane, bells: Doorbells) -> SlotPool:
+    return SlotPool(plane, bells, 0)

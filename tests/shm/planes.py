@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from shm.doorbell import Doorbell
 from shm.emissions import Emission, SegmentEnd
+from shm.frontend_slot import FrontendSlot
 from shm.layout import Geometry
 from shm.outbox import OutboxRecord, ResumePoint
 from shm.records import Hypothesis, Word
+from shm.slot_pool import SlotPool
 
 SMALL = Geometry(
     slots=3,
@@ -65,3 +67,9 @@ def final(
     """A final of ``text``, with ``resume`` as what it settles."""
     words = tuple(Word(word, 0.5, 0, 10, True) for word in text.split())
     return OutboxRecord(epoch, Hypothesis(words, 0.5, True), requested, resume)
+
+
+def claimed(pool: SlotPool) -> FrontendSlot:
+    slot = pool.claim()
+    assert slot is not None
+    return slot

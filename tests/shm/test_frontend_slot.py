@@ -12,18 +12,7 @@ from shm.plane import Plane
 from shm.seal import CorruptRecordError
 from shm.slot_pool import SlotPool
 from shm.worker_slot import WorkerSlot
-from tests.shm.planes import SMALL, final, samples, was_rung
-
-
-@pytest.fixture
-def pool(plane: Plane, bells: Doorbells) -> SlotPool:
-    return SlotPool(plane, bells, 0)
-
-
-def claimed(pool: SlotPool) -> FrontendSlot:
-    slot = pool.claim()
-    assert slot is not None
-    return slot
+from tests.shm.planes import SMALL, claimed, final, samples, was_rung
 
 
 def test_a_session_begins_where_the_slots_indices_stand(

@@ -34,6 +34,13 @@ def second_pass(plane: Plane, bells: Doorbells) -> SecondPassSlot:
     return SecondPassSlot(plane, bells, SLOT)
 
 
+def open_question(second_pass: SecondPassSlot) -> Question:
+    """The question that is open."""
+    question = second_pass.question()
+    assert question is not None
+    return question
+
+
 def test_nobody_has_asked_anything_yet(second_pass: SecondPassSlot) -> None:
     assert second_pass.question() is None
 
@@ -88,8 +95,7 @@ def test_audio_is_copied_around_the_rings_end(
     frontend.write_audio(np.arange(RING, RING + 100).astype(np.int16))
     start = RING - before_the_end
     decoder.ask(start, start + 100, Purpose.PARTIAL)
-    question = second_pass.question()
-    assert question is not None
+    question = open_question(second_pass)
     audio = second_pass.audio(question)
     assert audio.dtype == np.int16
     assert audio.tolist() == list(range(start, start + 100))
@@ -99,8 +105,7 @@ def test_audio_is_a_copy(
     frontend: FrontendSlot, decoder: DecoderSlot, second_pass: SecondPassSlot
 ) -> None:
     decoder.ask(0, 3, Purpose.PARTIAL)
-    question = second_pass.question()
-    assert question is not None
+    question = open_question(second_pass)
     audio = second_pass.audio(question)
     settled = ResumePoint(1, RING, 0, 0, RING)
     decoder.publish(final(epoch=frontend.epoch, resume=settled))
@@ -184,8 +189,7 @@ def test_who_dies_hearing_a_question_is_counted(
     plane: Plane, bells: Doorbells, decoder: DecoderSlot, second_pass: SecondPassSlot
 ) -> None:
     decoder.ask(*ASKED, Purpose.FINAL)
-    question = second_pass.question()
-    assert question is not None
+    question = open_question(second_pass)
     for deaths in range(20):
         assert second_pass.lost_hearings(question) == deaths
         second_pass.begin(question)
@@ -196,8 +200,7 @@ def test_who_dies_while_it_waits_is_not(
     plane: Plane, bells: Doorbells, decoder: DecoderSlot, second_pass: SecondPassSlot
 ) -> None:
     decoder.ask(*ASKED, Purpose.FINAL)
-    question = second_pass.question()
-    assert question is not None
+    question = open_question(second_pass)
     assert successor(plane, bells).lost_hearings(question) == 0
     second_pass.begin(question)
     second_pass.interrupt(question)
@@ -208,8 +211,7 @@ def test_an_answer_clears_the_segment(
     plane: Plane, bells: Doorbells, decoder: DecoderSlot, second_pass: SecondPassSlot
 ) -> None:
     decoder.ask(*ASKED, Purpose.AHEAD)
-    question = second_pass.question()
-    assert question is not None
+    question = open_question(second_pass)
     second_pass.begin(question)
     second_pass.begin(question)
     second_pass.answer(question, heard_in(*ASKED))
@@ -222,8 +224,7 @@ def test_deaths_count_for_every_question_about_the_segment(
 ) -> None:
     """Also for one that the successor of a dead decoder asks again."""
     decoder.ask(*ASKED, Purpose.PARTIAL)
-    question = second_pass.question()
-    assert question is not None
+    question = open_question(second_pass)
     second_pass.begin(question)
     decoder.ask(*asked, Purpose.FINAL)
     other = second_pass.question()
@@ -235,8 +236,7 @@ def test_what_is_given_up_is_answered_by_nothing_and_not_cleared(
     decoder: DecoderSlot, second_pass: SecondPassSlot
 ) -> None:
     number = decoder.ask(*ASKED, Purpose.FINAL)
-    question = second_pass.question()
-    assert question is not None
+    question = open_question(second_pass)
     second_pass.begin(question)
     second_pass.give_up(question)
     assert decoder.answer(number) == ()
@@ -247,8 +247,7 @@ def test_a_withdrawn_question_neither_kills_nor_clears(
     decoder: DecoderSlot, second_pass: SecondPassSlot
 ) -> None:
     decoder.ask(*ASKED, Purpose.FINAL)
-    question = second_pass.question()
-    assert question is not None
+    question = open_question(second_pass)
     second_pass.begin(question)
     decoder.withdraw()
     nothing = second_pass.question()
@@ -267,8 +266,7 @@ def test_segment_and_count_change_in_one_store(
     stores: list[str] = []
     watched = WatchedPlane(plane, stores.append)
     second_pass = SecondPassSlot(watched, bells, SLOT)
-    question = second_pass.question()
-    assert question is not None
+    question = open_question(second_pass)
     second_pass.begin(question)
     assert stores.count("store") == 1
 
@@ -276,8 +274,7 @@ def test_segment_and_count_change_in_one_store(
 def test_an_answer_that_was_changed_is_none(plane: Plane, bells: Doorbells) -> None:
     decoder, second_pass = DecoderSlot(plane, bells, 0), SecondPassSlot(plane, bells, 0)
     number = decoder.ask(0, 100, Purpose.FINAL)
-    question = second_pass.question()
-    assert question is not None
+    question = open_question(second_pass)
     second_pass.answer(question, [Heard("word", -1.0)])
     plane.bytes(plane.layout.answer(0) + 20, 1)[0] ^= 1
     assert decoder.answer(number) == ()

@@ -8,18 +8,7 @@ from shm.frontend_slot import FrontendSlot
 from shm.plane import Plane
 from shm.slot_pool import SlotPool
 from tests.shm.holder import holder
-from tests.shm.planes import SMALL
-
-
-@pytest.fixture
-def pool(plane: Plane, bells: Doorbells) -> SlotPool:
-    return SlotPool(plane, bells, 0)
-
-
-def claimed(pool: SlotPool) -> FrontendSlot:
-    slot = pool.claim()
-    assert slot is not None
-    return slot
+from tests.shm.planes import SMALL, claimed
 
 
 def epoch_word(plane: Plane, slot: int) -> int:
