@@ -17,6 +17,7 @@ from torch.nn.functional import gelu, scaled_dot_product_attention, silu
 
 from gpu_worker.acoustic.compiled_encoder import CompiledLayers, LayerParts
 from gpu_worker.acoustic.int8 import Int8Conv1d
+from gpu_worker.acoustic.trained_attention import trained_attention
 
 FIRST_KERNEL: Final = 127
 FIRST_STRIDE: Final = 64
@@ -142,20 +143,10 @@ class EncoderLayer(nn.Module):
         queries = rotation(own.split(own.q_proj(normed[:, wanted])), turned)
         keys = rotation(own.split(own.k_proj(normed)), angles)
         values = own.split(own.v_proj(normed))
-        attend = explicit_attention if torch.is_grad_enabled() else scaled_dot_product_attention
+        attend = trained_attention if torch.is_grad_enabled() else scaled_dot_product_attention
         x = x[:, wanted] + own.joined(attend(queries, keys, values, mask))
         out: torch.Tensor = x + self.mlp(self.post_attention_layernorm(x))
         return out
-
-
-def explicit_attention(
-    queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor | None
-) -> torch.Tensor:
-    """As `scaled_dot_product_attention`, for training: on a CPU that one's backward pass takes
-    longer than all linear layers together. The softmax is in float32."""
-    scores = torch.matmul(queries * queries.shape[-1] ** -0.5, keys.transpose(-1, -2)).float()
-    weights = (scores if mask is None else scores + mask).softmax(-1)
-    return torch.matmul(weights.to(values.dtype), values)
 
 
 class Encoder(nn.Module):
