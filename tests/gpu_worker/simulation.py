@@ -123,6 +123,13 @@ class Client:
         answered = sum(record.requested for record in self.results)
         return answered == sum(item is MARK for item in self.script)
 
+    def work_on(self) -> bool:
+        """All that can be done now."""
+        worked = False
+        while self.work():
+            worked = True
+        return worked
+
     def work(self) -> bool:
         """One thing: take a result, or send what fits."""
         record = self.slot.take()
@@ -366,7 +373,7 @@ class Simulation:
             self._clients[slot.slot] = Client(self._waiting.pop(), slot, base)
             worked = True
         for client in list(self._clients.values()):
-            worked |= client.work()
+            worked |= client.work_on() if self._odds is CALM else client.work()
             hangs_up = self._rng.random() < self._odds.hang_up
             if client.is_done or hangs_up:
                 del self._clients[client.slot.slot]
