@@ -8,7 +8,7 @@ import math
 import ssl
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -25,6 +25,9 @@ DONE: Final = "done"
 CLIPS: Final = 20
 UTTERANCES: Final = 3
 PAUSE_S: Final = 1.2
+SPREAD_S: Final = 0.6
+"""Rounds that begin at once would have their chunks computed at once for ever: clients do not come
+in step, so they begin over about a chunk's time."""
 
 
 class ChaosError(Exception):
@@ -33,10 +36,11 @@ class ChaosError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One connection's life: messages of PCM and `DONE`; then it closes."""
+    """One connection's life: after a moment messages of PCM and `DONE`; then it closes."""
 
     name: str
     messages: tuple[bytes | str, ...]
+    moment_s: float = 0.0
 
     @staticmethod
     def of(name: str, utterances: Sequence[bytes], pause: bytes) -> Round:
@@ -61,7 +65,8 @@ class Round:
 
     def until(self, share: float) -> Round:
         """So much of its beginning."""
-        return Round(self.name, self.messages[: max(1, round(share * len(self.messages)))])
+        messages = self.messages[: max(1, round(share * len(self.messages)))]
+        return replace(self, messages=messages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +130,8 @@ def rounds_of(
         said: list[bytes] = []
         while len(said) < utterances or sum(map(len, said)) < 2 * RATE_HZ * seconds:
             said.append(clips[(utterances * number + len(said)) % len(clips)])
-        rounds.append(Round.of(f"round {number}", said, pause))
+        whole = Round.of(f"round {number}", said, pause)
+        rounds.append(replace(whole, moment_s=SPREAD_S * number / count))
     return rounds
 
 
@@ -135,7 +141,7 @@ def spoken_rounds(count: int, seconds: float = 0, **form: Any) -> list[Round]:
 
 
 async def play_all(url: str, rounds: Sequence[Round], *, door: Door | None = None) -> list[Heard]:
-    """Every round on a connection of its own, all at once. Raises as `play` does."""
+    """Every round on a connection of its own, side by side. Raises as `play` does."""
     return await asyncio.gather(*(play(url, said, door=door) for said in rounds))
 
 
@@ -162,7 +168,7 @@ async def play(
         async with connect(
             url + TARGET, open_timeout=FINAL_TIMEOUT_S, close_timeout=FINAL_TIMEOUT_S, **options
         ) as client:
-            start_s = time.monotonic()
+            start_s = time.monotonic() + said.moment_s
             listening = asyncio.create_task(_listen(client, heard, start_s, ready))
             try:
                 await _say(client, said, heard, start_s)
