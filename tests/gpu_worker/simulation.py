@@ -300,15 +300,21 @@ class Simulation:
         """Ahead of a load or store of ``actor``: it may die there, or another may run."""
         self._accesses += 1
         assert self._accesses - self._accesses_before < MOST_ACCESSES, "somebody goes in circles"
+        odds = self._odds
+        if odds is CALM:
+            return
         if access == "store":
             store = actor, self._watched[actor].word
             self._stores[store] = None
             if store == self._grudge and self._rng.random() < GRUDGE:
                 raise CrashError
+        crash = odds.crash[actor]
+        if not crash and not odds.interleave:
+            return
         chance = self._rng.random()
-        if chance < self._odds.crash[actor]:
+        if chance < crash:
             raise CrashError
-        if chance < self._odds.crash[actor] + self._odds.interleave:
+        if chance < crash + odds.interleave:
             free = [other for other in range(3) if other not in self._at_work]
             if free and len(self._at_work) <= MAX_DEPTH:
                 self._step(self._rng.choice(free))

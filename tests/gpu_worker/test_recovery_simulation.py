@@ -90,9 +90,7 @@ def scripts_of(rng: random.Random) -> list[Script]:
 
 def joined(script: Script) -> Script:
     """The same audio and marks in as few messages as can be."""
-    runs = (
-        (is_mark, list(items)) for is_mark, items in groupby(script, lambda item: item is MARK)
-    )
+    runs = ((is_mark, list(items)) for is_mark, items in groupby(script, lambda item: item is MARK))
     return [
         item
         for is_mark, items in runs
