@@ -53,7 +53,7 @@ class QuietDetector:
         self._loudest = 0
         self._softest = _NEVER_SOFT
         self._last = 0
-        self._tail = np.zeros(0, np.int64)
+        self._tail = np.zeros(SMOOTHED_HOPS - 1, np.int64)
 
     @property
     def heard(self) -> int:
@@ -105,8 +105,10 @@ class QuietDetector:
 
     def _energies(self, samples: Samples) -> NDArray[np.int64]:
         """(n,) int16 -> (n / hop,) sums of the squared first differences."""
-        before = self._last if self._hops else int(samples[0])
-        differences = np.diff(samples.astype(np.int64), prepend=before)
+        values = np.empty(samples.shape[0] + 1, np.int64)
+        values[0] = self._last if self._hops else samples[0]
+        values[1:] = samples
+        differences = values[1:] - values[:-1]
         energies: NDArray[np.int64] = np.square(differences).reshape(-1, self.hop).sum(1)
         return energies
 
@@ -117,11 +119,11 @@ class QuietDetector:
 
         The segment's first hops, not yet smoothed, are as loud as they are and soft in no case.
         """
-        known = np.concatenate([self._tail, energies])
-        sums = np.cumsum(np.concatenate([np.zeros(1, np.int64), known]))
-        ends = np.arange(self._tail.shape[0] + 1, sums.shape[0])
-        levels = sums[ends] - sums[np.maximum(0, ends - SMOOTHED_HOPS)]
-        smoothed = np.where(ends >= SMOOTHED_HOPS, levels, _NEVER_SOFT)
+        sums = np.zeros(energies.shape[0] + SMOOTHED_HOPS, np.int64)
+        np.cumsum(np.concatenate([self._tail, energies]), out=sums[1:])
+        levels = sums[SMOOTHED_HOPS:] - sums[:-SMOOTHED_HOPS]
+        smoothed = levels.copy()
+        smoothed[: max(0, SMOOTHED_HOPS - 1 - self._hops)] = _NEVER_SOFT
         softest = np.minimum(np.minimum.accumulate(smoothed), self._softest)
         loudest = np.maximum(np.maximum.accumulate(levels), self._loudest)
         return levels, softest, loudest

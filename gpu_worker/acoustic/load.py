@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final
 
@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from gpu_worker.acoustic.contract import AcousticModel
 from gpu_worker.acoustic.echo import Echo
-from gpu_worker.acoustic.moonshine_ctc import MoonshineCtc
+from gpu_worker.acoustic.moonshine_ctc import MoonshineCtc, shape_of
 from gpu_worker.acoustic.whisper_ctc import WhisperCtc
 from models.spec import ModelSpec, ModelSpecError
 
@@ -36,15 +36,18 @@ def load_model(spec: ModelSpec, device: torch.device, *, int8: bool = False) -> 
 
 
 def _with_weights(
-    network: type[WhisperCtc | MoonshineCtc], spec: ModelSpec, device: torch.device
+    network: Callable[[ModelSpec, Iterable[str]], WhisperCtc | MoonshineCtc],
+    spec: ModelSpec,
+    device: torch.device,
 ) -> WhisperCtc | MoonshineCtc:
+    """``network`` is told which weights there are."""
     name = spec.architecture
     if spec.weights is None:
         raise ModelSpecError(f"{spec.directory}: architecture {name} needs 'weights'")
     path = spec.directory / spec.weights
-    model = network(spec)
     try:
         weights = {key: tensor.float() for key, tensor in load_file(path).items()}
+        model = network(spec, weights)
         model.load_state_dict(weights)
     except (SafetensorError, OSError) as error:
         raise ModelSpecError(f"{path} is not a readable safetensors file: {error}") from error
@@ -56,6 +59,8 @@ def _with_weights(
 
 _ARCHITECTURES: Final[dict[str, Callable[[ModelSpec, torch.device], AcousticModel]]] = {
     "echo": lambda spec, _: Echo(spec),
-    "moonshine-ctc": partial(_with_weights, MoonshineCtc),
-    "whisper-ctc": partial(_with_weights, WhisperCtc),
+    "moonshine-ctc": partial(
+        _with_weights, lambda spec, names: MoonshineCtc(spec, shape_of(names))
+    ),
+    "whisper-ctc": partial(_with_weights, lambda spec, _: WhisperCtc(spec)),
 }

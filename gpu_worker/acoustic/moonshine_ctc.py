@@ -9,6 +9,8 @@ attention: a window at a segment's start is an utterance of a second.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 import torch
@@ -20,6 +22,12 @@ from models.spec import ModelSpec
 SHAPE: Final = EncoderShape(
     width=288, hidden=1152, encoder_layers=6, heads=8, rotated=32, rotation_base=10_000.0
 )
+
+
+def shape_of(names: Iterable[str]) -> EncoderShape:
+    """The encoder of weights with these names: it may have more layers than Moonshine's own."""
+    layers = {name.split(".")[2] for name in names if name.startswith("encoder.layers.")}
+    return replace(SHAPE, encoder_layers=len(layers))
 
 
 class MoonshineCtc(nn.Module):

@@ -194,6 +194,25 @@ class Encoder(nn.Module):
         must be zeros. The norm over time is taken over what counts, and only frames whose middle
         384 samples begin in it are attended to: the others do not exist for those that do.
         """
+        return self._transformed(*self._sounds(samples, span), wanted)
+
+    def below(
+        self, samples: torch.Tensor, span: torch.Tensor, layer: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """What `above` makes the result of `windows` of: (batch, frames, width) as they come to a
+        layer, and which of them are attended to, (batch, frames). Not in 8 bits."""
+        x, heard = self._sounds(samples, span)
+        return self._through(self._frames(x), heard, slice(layer)), heard
+
+    def above(self, frames: torch.Tensor, heard: torch.Tensor, layer: int) -> torch.Tensor:
+        """Through the layers from number ``layer`` on: see `below`."""
+        out: torch.Tensor = self.layer_norm(self._through(frames, heard, slice(layer, None)))
+        return out
+
+    def _sounds(
+        self, samples: torch.Tensor, span: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(batch, width, steps) after the first convolution, and which frames will be heard."""
         x = torch.tanh(self.conv1(samples[:, None]))
         first, second = span[:, :1], span[:, 1:]
         middles = torch.arange(x.shape[2], device=x.device) * FIRST_STRIDE + FIRST_KERNEL // 2
@@ -201,8 +220,7 @@ class Encoder(nn.Module):
         x = self._normed(x, counts)
         frames = (x.shape[2] - 13) // 6 + 1
         starts = torch.arange(frames, device=x.device) * FRAME_SAMPLES + FRAME_MARGIN
-        heard = (starts >= first) & (starts + FIRST_STRIDE <= second)
-        return self._transformed(x, heard, wanted)
+        return x, (starts >= first) & (starts + FIRST_STRIDE <= second)
 
     def _normed(self, x: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
         """The group norm of (batch, width, steps) by the steps that count, (batch, 1, steps)."""
@@ -222,14 +240,26 @@ class Encoder(nn.Module):
         """``heard`` (batch, frames) marks what is attended to."""
         if self._compiled is not None:
             return self._compiled(x, heard, wanted)
-        mask = None if heard is None else torch.where(heard, 0.0, _NEVER)[:, None, None]
-        x = gelu(self.conv3(gelu(self.conv2(x)))).transpose(1, 2)
+        x = self._through(self._frames(x), heard, slice(-1))
         angles = self.rotation.angles(0, x.shape[1])
-        *lower, top = self.layers
-        for layer in lower:
-            x = layer(x, self.rotation, angles, mask)
-        out: torch.Tensor = self.layer_norm(top(x, self.rotation, angles, mask, wanted))
+        x = self.layers[-1](x, self.rotation, angles, _mask(heard), wanted)
+        out: torch.Tensor = self.layer_norm(x)
         return out
+
+    def _frames(self, x: torch.Tensor) -> torch.Tensor:
+        """(batch, width, steps) through the other convolutions: (batch, frames, width)."""
+        return gelu(self.conv3(gelu(self.conv2(x)))).transpose(1, 2)
+
+    def _through(self, x: torch.Tensor, heard: torch.Tensor | None, layers: slice) -> torch.Tensor:
+        mask, angles = _mask(heard), self.rotation.angles(0, x.shape[1])
+        for layer in self.layers[layers]:
+            x = layer(x, self.rotation, angles, mask)
+        return x
+
+
+def _mask(heard: torch.Tensor | None) -> torch.Tensor | None:
+    """What is added to scores, (batch, 1, 1, frames)."""
+    return None if heard is None else torch.where(heard, 0.0, _NEVER)[:, None, None]
 
 
 @dataclass(frozen=True, slots=True)

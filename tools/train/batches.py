@@ -7,13 +7,14 @@ of the device without changing them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
+from gpu_worker.acoustic.moonshine_ctc import MoonshineCtc
 from models.spec import ModelSpec
 from tools.train.recipe import Recipe
 from tools.train.segments import Segment, SegmentSampler
@@ -29,8 +30,27 @@ WINDOWED_TIMES: Final = 2
 _PATIENCE_S: Final = 600
 
 
+class Lesson(Protocol):
+    """What a step learns from: ``frames``, ``tokens`` and ``lengths`` as in `Batch`."""
+
+    @property
+    def frames(self) -> torch.Tensor: ...
+
+    @property
+    def tokens(self) -> torch.Tensor: ...
+
+    @property
+    def lengths(self) -> torch.Tensor: ...
+
+    def to(self, device: torch.device) -> Self: ...
+
+    def log_probs(self, model: MoonshineCtc) -> torch.Tensor:
+        """(frames, segments, vocabulary)."""
+        ...
+
+
 class Batch(NamedTuple):
-    """What a step learns from: windows of one length, one segment's after another's.
+    """Windows of one length, one segment's after another's.
 
     ``pcm`` (windows, n) float32 and ``span`` (windows, 2) int64 are what the engine's model takes;
     ``geometry`` (2,) is how many frames of a window come before its chunk, and the chunk's. Segment
@@ -48,6 +68,12 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device) -> Batch:
         return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
+
+    def log_probs(self, model: MoonshineCtc) -> torch.Tensor:
+        """(frames, segments, vocabulary): each segment's chunks side by side."""
+        logits = model.logits(self.pcm, self.span, *self.geometry.tolist())
+        chunks = torch.split(logits.float().log_softmax(-1), self.windows.tolist())
+        return torch.nn.utils.rnn.pad_sequence([own.flatten(0, 1) for own in chunks])
 
 
 class Batches(Dataset[Batch]):

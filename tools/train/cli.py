@@ -7,8 +7,9 @@ import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,20 +17,23 @@ import torch
 
 from gpu_worker.acoustic.contract import AcousticModel
 from gpu_worker.acoustic.load import load_model
-from gpu_worker.acoustic.moonshine_ctc import MoonshineCtc
+from gpu_worker.acoustic.moonshine_ctc import MoonshineCtc, shape_of
 from gpu_worker.decoding import LanguageModelError
 from gpu_worker.second_pass import SecondPassError
-from gpu_worker.second_pass.moonshine import load_network, load_shape
 from models.spec import ModelSpec, ModelSpecError
+from tools.train.batches import Batches, Lesson, loader
+from tools.train.beginning import with_encoder_of
 from tools.train.dataset import Dataset, DatasetError, sha256_of
 from tools.train.evaluate import Decoding, evaluate
 from tools.train.export import export
+from tools.train.heard_batches import HeardBatches
 from tools.train.options import parser
+from tools.train.outputs import Outputs, compute_outputs
 from tools.train.pack import pack, unpack
 from tools.train.prepare import Corpus, prepare
 from tools.train.readers import READERS, CorpusError, manifest
 from tools.train.recipe import Recipe, RecipeError
-from tools.train.run import Pace, run
+from tools.train.run import Pace, run, validation_batches
 from tools.train.segments import SegmentSampler
 from tools.train.trainer import Trainer, load_checkpoint
 
@@ -65,23 +69,58 @@ def _train(options: argparse.Namespace, arguments: list[str]) -> None:
     device = _device(options)
     recipe = Recipe(**{field.name: getattr(options, field.name) for field in fields(Recipe)})
     torch.manual_seed(recipe.seed)
-    spec, model = _trainable(options, device) if options.encoder is None else _begun(options)
+    spec, model = _trainable(options, device)
     data = Dataset.load(options.data)
+    sampler = SegmentSampler(data)
     about = {
         "data": data.summary,
         "initial_weights": _weights_facts(options, spec),
         "runs": [{"command": _command(arguments), "commit": _commit(), "device": _named(device)}],
     }
+    if options.outputs is not None:
+        outputs = _outputs_for(options, data, recipe)
+        about["outputs"] = outputs.summary
+        batches: Callable[[int], Iterable[Lesson]] = HeardBatches(outputs, spec, recipe).since
+    else:
+        of_audio = Batches(sampler, spec, recipe)
+        batches = partial(loader, of_audio, workers=options.workers, pinned=device.type == "cuda")
     trainer = Trainer(model, recipe, device, about, bfloat16=not options.float32)
-    pace = Pace(options.minutes, options.save_every, options.keep_every, options.workers)
-    run(
-        trainer,
+    pace = Pace(options.minutes, options.save_every, options.keep_every)
+    run(trainer, batches, validation_batches(sampler, spec), options.output, pace)
+
+
+def _outputs(options: argparse.Namespace, arguments: list[str]) -> None:
+    torch.set_num_threads(options.threads)
+    options.device = "cpu"
+    spec, model = _trainable(options, _device(options))
+    data = Dataset.load(options.data)
+    about = {
+        "data": data.summary["sha256"],
+        "weights": _weights_facts(options, spec),
+        "command": _command(arguments),
+        "commit": _commit(),
+    }
+    summary = compute_outputs(
+        model.eval(),
         SegmentSampler(data),
         spec,
         options.output,
-        pace,
-        pinned=device.type == "cuda",
+        layers=options.layers,
+        variants=options.variants,
+        seed=options.seed,
+        about=about,
     )
+    _print(summary)
+
+
+def _outputs_for(options: argparse.Namespace, data: Dataset, recipe: Recipe) -> Outputs:
+    outputs = Outputs.load(options.outputs)
+    layers = outputs.summary["layers"]
+    if recipe.frozen_layers != layers:
+        raise RecipeError(f"{options.outputs} is of {layers} layers: give --frozen-layers {layers}")
+    if outputs.summary["data"] != data.summary["sha256"]:
+        raise RecipeError(f"{options.outputs} was made of other data than {options.data}")
+    return outputs
 
 
 def _evaluate(options: argparse.Namespace, arguments: list[str]) -> None:
@@ -131,6 +170,7 @@ def _unpack(options: argparse.Namespace, _: list[str]) -> None:
 
 _STAGES: Final[dict[str, Callable[[argparse.Namespace, list[str]], None]]] = {
     "prepare": _prepare,
+    "outputs": _outputs,
     "train": _train,
     "evaluate": _evaluate,
     "export": _export,
@@ -160,18 +200,11 @@ def _device(options: argparse.Namespace) -> torch.device:
     return torch.device(options.device)
 
 
-def _begun(options: argparse.Namespace) -> tuple[ModelSpec, MoonshineCtc]:
-    """The model directory's geometry, the encoder of another's weights, a new head."""
-    spec = ModelSpec.load(options.model)
-    folder = options.encoder
-    network = load_network(folder / "model.safetensors", load_shape(folder / "config.json"))
-    model = MoonshineCtc(spec)
-    model.encoder.load_state_dict(network.encoder.state_dict())
-    return spec, model
-
-
 def _trainable(options: argparse.Namespace, device: torch.device) -> tuple[ModelSpec, MoonshineCtc]:
-    """What a run without `--encoder` begins with."""
+    """What a run begins with."""
+    if options.encoder is not None:
+        spec = ModelSpec.load(options.model)
+        return spec, with_encoder_of(options.encoder, spec, options.new_layers)
     spec, model = _model(options, device)
     if not isinstance(model, MoonshineCtc):
         raise RecipeError(f"{options.model}: only models of moonshine-ctc can be trained")
@@ -182,8 +215,9 @@ def _model(options: argparse.Namespace, device: torch.device) -> tuple[ModelSpec
     """The model directory's network with its own weights, or a checkpoint's average."""
     spec = ModelSpec.load(options.model)
     if options.checkpoint is not None:
-        trained = MoonshineCtc(spec).to(device).eval()
-        trained.load_state_dict(load_checkpoint(options.checkpoint)["average"])
+        weights = load_checkpoint(options.checkpoint)["average"]
+        trained = MoonshineCtc(spec, shape_of(weights)).to(device).eval()
+        trained.load_state_dict(weights)
         return spec, trained
     return spec, load_model(spec, device)
 

@@ -14,6 +14,7 @@ from tools.train.recipe import Recipe
 EXAMPLES: Final = """\
 stages, in order:
   prepare   corpora in, one data directory out
+  outputs   what the lower layers make of the data, for `train --outputs`; may be left out
   train     resumable; a time budget with --minutes
   evaluate  word error rates through the windows that the engine serves
   export    a model directory for the engine, with its provenance
@@ -49,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     )
     stages = top.add_subparsers(dest="stage", required=True, metavar="stage")
     _prepare(stages.add_parser("prepare", help="corpora to a data directory"))
+    _outputs(stages.add_parser("outputs", help="run the layers that do not learn, once"))
     _train(stages.add_parser("train", help="train, or go on training"))
     _evaluate(stages.add_parser("evaluate", help="word error rates"))
     _export(stages.add_parser("export", help="a model directory for the engine"))
@@ -78,16 +80,27 @@ def _prepare(stage: argparse.ArgumentParser) -> None:
     stage.add_argument("--longest", type=float, default=25.0, metavar="SECONDS")
 
 
+def _outputs(stage: argparse.ArgumentParser) -> None:
+    stage.add_argument("data", type=Path, help="a data directory")
+    stage.add_argument("output", type=Path, help="the folder to write: 90 MB an hour and variant")
+    _beginning_options(stage)
+    stage.add_argument("--layers", type=int, default=6, help="how many do not learn (default 6)")
+    stage.add_argument(
+        "--variants", type=int, default=2, help="augmented versions of every clip (default 2)"
+    )
+    stage.add_argument("--seed", type=int, default=1, help="of everything random")
+    stage.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
+
+
 def _train(stage: argparse.ArgumentParser) -> None:
     stage.add_argument("data", type=Path, help="a data directory")
     stage.add_argument("output", type=Path, help="checkpoints; goes on from the newest one there")
-    _model_options(stage)
+    _beginning_options(stage)
     stage.add_argument(
-        "--encoder",
+        "--outputs",
         type=Path,
         metavar="DIR",
-        help="begin with the encoder of this Moonshine model and a new head, not with the weights "
-        "of --model",
+        help="learn from what `outputs` made of the data: --frozen-layers must be its --layers",
     )
     _device_options(stage)
     stage.add_argument(
@@ -139,6 +152,20 @@ def _model_options(stage: argparse.ArgumentParser) -> None:
         help="model directory (default: the geometry of models/moonshine-tiny-ctc-en, no weights)",
     )
     stage.add_argument("--checkpoint", type=Path, help="weights of a run instead of the model's")
+
+
+def _beginning_options(stage: argparse.ArgumentParser) -> None:
+    _model_options(stage)
+    stage.add_argument(
+        "--encoder",
+        type=Path,
+        metavar="DIR",
+        help="begin with the encoder of this Moonshine model and a new head, not with the weights "
+        "of --model",
+    )
+    stage.add_argument(
+        "--new-layers", type=int, default=0, help="between that encoder and the head (default 0)"
+    )
 
 
 def _device_options(stage: argparse.ArgumentParser) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,7 +20,7 @@ from typing import Final
 from tqdm import tqdm
 
 from models.spec import ModelSpec
-from tools.train.batches import Batch, Batches, batch_of, loader, right_frames
+from tools.train.batches import Batch, Lesson, batch_of, right_frames
 from tools.train.segments import SegmentSampler
 from tools.train.trainer import Trainer
 
@@ -31,24 +32,23 @@ _VALIDATION_CLIPS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long to run, how often to save and to keep, how many processes prepare batches."""
+    """How long to run, how often to save and to keep."""
 
     minutes: float | None = None
     save_every: int = 100
     keep_every: int = 1000
-    workers: int = 0
 
 
 def run(
     trainer: Trainer,
-    sampler: SegmentSampler,
-    spec: ModelSpec,
+    batches: Callable[[int], Iterable[Lesson]],
+    validation: Sequence[Lesson],
     output: Path,
     pace: Pace,
-    *,
-    pinned: bool,
 ) -> None:
     """Trains until the recipe's steps are done or the time is up, resuming what is in ``output``.
+
+    ``batches`` gives those from a step on.
 
     Raises:
         RecipeError: ``output`` holds the checkpoint of another recipe or other data.
@@ -57,12 +57,10 @@ def run(
     checkpoint = output / CHECKPOINT_FILE
     if checkpoint.exists():
         trainer.resume(checkpoint)
-    validation = _validation(sampler, spec)
     started_s = time.monotonic()
     losses: list[float] = []
-    batches = Batches(sampler, spec, trainer.recipe)
     with tqdm(total=trainer.recipe.steps, initial=trainer.step, unit="step", desc="train") as bar:
-        for batch in loader(batches, trainer.step, pace.workers, pinned):
+        for batch in batches(trainer.step):
             progress = trainer.advance(batch)
             losses.append(progress.loss)
             bar.update()
@@ -85,7 +83,7 @@ def run(
                 break
 
 
-def _validation(sampler: SegmentSampler, spec: ModelSpec) -> list[Batch]:
+def validation_batches(sampler: SegmentSampler, spec: ModelSpec) -> list[Batch]:
     """The first clips that were kept out of training, as they are, in the engine's windows."""
     clips = sampler.validation[: _VALIDATION_BATCHES * _VALIDATION_CLIPS]
     geometry = (spec.left_frames, spec.chunk_frames, right_frames(spec))

@@ -52,6 +52,21 @@ class SegmentSampler:
         else:
             length = len(like.samples) // like.clips
             clips = [self._near(length, rng) for _ in range(like.clips)]
+        return self._spoken(clips, rng)
+
+    def beginning_with(self, clip: Clip, rng: np.random.Generator) -> Segment:
+        """A segment of this clip, and perhaps of a second one, augmented."""
+        clips = [clip]
+        if rng.random() < _TWO_CLIPS_SHARE:
+            clips.append(self._choice(rng))
+        return self._spoken(clips, rng)
+
+    def plain(self, clip: Clip) -> Segment:
+        """A clip as it is, alone."""
+        return Segment(self._data.audio(clip).astype(np.float32), clip.text)
+
+    def _spoken(self, clips: list[Clip], rng: np.random.Generator) -> Segment:
+        """The clips one after the other, with room around them, augmented."""
         parts = [self._room(0, _LONGEST_EDGE_S, rng)]
         for clip in clips:
             if len(parts) > 1:
@@ -66,10 +81,6 @@ class SegmentSampler:
 
         text = " ".join(clip.text for clip in clips)
         return Segment(augmented(samples, babble, rng), text, len(clips))
-
-    def plain(self, clip: Clip) -> Segment:
-        """A clip as it is, alone."""
-        return Segment(self._data.audio(clip).astype(np.float32), clip.text)
 
     def _choice(self, rng: np.random.Generator) -> Clip:
         return self.training[rng.integers(len(self.training))]

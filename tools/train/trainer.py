@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +20,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the field's name for it
 
 from gpu_worker.acoustic.moonshine_ctc import MoonshineCtc
-from tools.train.batches import Batch
+from tools.train.batches import Lesson
 from tools.train.recipe import Recipe, RecipeError
 
 BETAS: Final = (0.9, 0.98)
@@ -56,7 +57,7 @@ class Trainer:
         self._optimiser = torch.optim.AdamW(_groups(model, recipe), betas=BETAS)
         self.average = {name: value.clone() for name, value in model.state_dict().items()}
 
-    def advance(self, batch: Batch) -> Progress:
+    def advance(self, batch: Lesson) -> Progress:
         """One step on batch number ``step``."""
         for group in self._optimiser.param_groups:
             factor = self.recipe.rate_factor(self.step, group["warm_up_steps"])
@@ -71,7 +72,7 @@ class Trainer:
         self._follow()
         return Progress(self.step, float(loss.detach()), float(norm))
 
-    def validate(self, batches: list[Batch]) -> float:
+    def validate(self, batches: Sequence[Lesson]) -> float:
         """The average's mean loss on these."""
         own = {name: value.clone() for name, value in self.model.state_dict().items()}
         self.model.load_state_dict(self.average)
@@ -110,17 +111,15 @@ class Trainer:
         self.step = state["step"]
         self.about = {**self.about, "runs": state["about"].get("runs", []) + self.about["runs"]}
 
-    def _loss(self, batch: Batch, worst: float) -> torch.Tensor:
+    def _loss(self, batch: Lesson, worst: float) -> torch.Tensor:
         """CTC of each segment's chunks, set side by side as the engine sets them.
 
         Segments with a loss above ``worst`` nats a letter are left out.
         """
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
-            logits = self.model.logits(batch.pcm, batch.span, *batch.geometry.tolist())
-        chunks = torch.split(logits.float().log_softmax(-1), batch.windows.tolist())
-        side_by_side = torch.nn.utils.rnn.pad_sequence([own.flatten(0, 1) for own in chunks])
+            log_probs = batch.log_probs(self.model)
         losses = F.ctc_loss(
-            side_by_side,
+            log_probs,
             batch.tokens,
             batch.frames,
             batch.lengths,

@@ -9,9 +9,9 @@ from safetensors.torch import load_file, save_file
 
 from gpu_worker.acoustic.echo import Echo
 from gpu_worker.acoustic.load import load_model
-from gpu_worker.acoustic.moonshine_ctc import MoonshineCtc
+from gpu_worker.acoustic.moonshine_ctc import SHAPE, MoonshineCtc
 from gpu_worker.acoustic.whisper_ctc import WhisperCtc
-from models import BUNDLED_MODEL, ECHO_MODEL
+from models import BUNDLED_MODEL, ECHO_MODEL, MOONSHINE_GEOMETRY
 from models.spec import ModelSpec, ModelSpecError
 
 CPU = torch.device("cpu")
@@ -43,6 +43,18 @@ def test_the_bundled_model_is_loaded_for_evaluation_in_float32() -> None:
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
     stored = load_file(BUNDLED_MODEL / "model.safetensors")
     assert torch.equal(model.state_dict()["head.out.weight"], stored["head.out.weight"].float())
+
+
+def test_a_taller_encoder_is_known_by_its_weights(tmp_path: Path) -> None:
+    spec = ModelSpec.load(MOONSHINE_GEOMETRY)
+    taller = MoonshineCtc(spec, replace(SHAPE, encoder_layers=7))
+    save_file(taller.state_dict(), tmp_path / "model.safetensors")
+    loaded = load_model(replace(spec, directory=tmp_path, weights="model.safetensors"), CPU)
+    assert isinstance(loaded, MoonshineCtc)
+    assert torch.equal(
+        loaded.state_dict()["encoder.layers.6.mlp.fc1.weight"],
+        taller.state_dict()["encoder.layers.6.mlp.fc1.weight"],
+    )
 
 
 def test_an_unknown_architecture_is_told_with_those_known() -> None:

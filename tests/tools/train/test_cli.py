@@ -72,6 +72,53 @@ def test_the_whole_recipe(
     capsys.readouterr()
 
 
+def test_new_layers_learn_from_outputs_computed_once(
+    tone_manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, heard, run = (str(tmp_path / name) for name in ("data", "heard", "run"))
+    assert main(["prepare", data, "--corpus", f"tones=manifest:{tone_manifest}"]) == 0
+    like = str(write_geometry(tmp_path / "like"))
+    begin = ["--model", like, "--encoder", str(MOONSHINE), "--new-layers", "1"]
+    assert main(["outputs", data, heard, *begin, "--variants", "1"]) == 0
+    train = ["train", data, run, *begin, "--outputs", heard, "--batch", "8", "--float32"]
+    train += [
+        "--steps",
+        "6",
+        "--save-every",
+        "2",
+        "--head-warm-up-steps",
+        "1",
+        "--worst-loss",
+        "1e9",
+    ]
+    assert main(train) == 2
+    assert capsys.readouterr().err.endswith("is of 6 layers: give --frozen-layers 6\n")
+    assert main([*train, "--frozen-layers", "6"]) == 0
+
+    log = (tmp_path / "run" / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    losses = [json.loads(line)["loss"] for line in log]
+    assert losses[-1] < losses[0]
+    checkpoint = str(tmp_path / "run" / "checkpoint.pt")
+    state = load_checkpoint(tmp_path / "run" / "checkpoint.pt")
+    assert state["about"]["outputs"]["variants"] == 1
+    export = ["export", checkpoint, str(tmp_path / "model"), "--model", like, "--name", "mine"]
+    assert main(export) == 0
+    model = load_model(ModelSpec.load(tmp_path / "model"), CPU)
+    assert isinstance(model, MoonshineCtc)
+    assert len(model.encoder.layers) == 7
+    evaluate = ["evaluate", str(tone_manifest), "--checkpoint", checkpoint, "--model", like]
+    assert main([*evaluate, "--beam", "10", "--rates", "16000", "--every", "4"]) == 0
+
+    others = json.loads(tone_manifest.read_text(encoding="utf-8").splitlines()[0])
+    others["audio"] = str(tone_manifest.parent / others["audio"])
+    (tmp_path / "other.jsonl").write_text(json.dumps(others) + "\n", encoding="utf-8")
+    other = str(tmp_path / "other-data")
+    assert main(["prepare", other, "--corpus", f"one=manifest:{tmp_path / 'other.jsonl'}"]) == 0
+    capsys.readouterr()
+    assert main(["train", other, run, *train[3:], "--frozen-layers", "6"]) == 2
+    assert "was made of other data than" in capsys.readouterr().err
+
+
 def test_what_is_wrong_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", str(tmp_path), str(tmp_path / "run")]) == 2
     message = capsys.readouterr().err

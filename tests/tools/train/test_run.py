@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -12,10 +13,10 @@ from torch import nn
 
 from gpu_worker.acoustic.moonshine_ctc import MoonshineCtc
 from tests.tools.train.conftest import SPEC
-from tools.train.batches import Batch
+from tools.train.batches import Batch, Batches, Lesson, loader
 from tools.train.dataset import Dataset
 from tools.train.recipe import Recipe
-from tools.train.run import CHECKPOINT_FILE, LOG_FILE, Pace, run
+from tools.train.run import CHECKPOINT_FILE, LOG_FILE, Pace, run, validation_batches
 from tools.train.segments import SegmentSampler
 from tools.train.trainer import Trainer
 
@@ -32,7 +33,8 @@ class Small(nn.Module):
 class SmallTrainer(Trainer):
     """A trainer whose loss is quick and follows from the batch."""
 
-    def _loss(self, batch: Batch, worst: float) -> torch.Tensor:
+    def _loss(self, batch: Lesson, worst: float) -> torch.Tensor:
+        assert isinstance(batch, Batch)
         model = cast(Small, self.model)
         level = batch.pcm.abs().mean() / 1000
         return (model.head(model.encoder(torch.ones(2) * level)) ** 2).sum()
@@ -51,9 +53,16 @@ def trainer_of(steps: int) -> SmallTrainer:
     return SmallTrainer(cast(MoonshineCtc, Small()), recipe, torch.device("cpu"), {"runs": []})
 
 
+def ran(trainer: Trainer, sampler: SegmentSampler, output: Path, pace: Pace) -> None:
+    """On windows of the sampler's clips."""
+    batches = Batches(sampler, SPEC, trainer.recipe)
+    of_audio = partial(loader, batches, workers=0, pinned=False)
+    run(trainer, of_audio, validation_batches(sampler, SPEC), output, pace)
+
+
 def test_it_runs_to_the_end_and_logs(sampler: SegmentSampler, tmp_path: Path) -> None:
     trainer = trainer_of(5)
-    run(trainer, sampler, SPEC, tmp_path, Pace(save_every=2, keep_every=4), pinned=False)
+    ran(trainer, sampler, tmp_path, Pace(save_every=2, keep_every=4))
     lines = [json.loads(line) for line in (tmp_path / LOG_FILE).read_text().splitlines()]
     assert [line["step"] for line in lines] == [2, 4, 5]
     assert all(line["validation_loss"] > 0 for line in lines)
@@ -64,17 +73,17 @@ def test_a_time_budget_ends_at_a_checkpoint_and_resuming_changes_nothing(
     sampler: SegmentSampler, tmp_path: Path
 ) -> None:
     whole = trainer_of(6)
-    run(whole, sampler, SPEC, tmp_path / "whole", Pace(), pinned=False)
+    ran(whole, sampler, tmp_path / "whole", Pace())
     for expected_step in (2, 4, 6):
         piece = trainer_of(6)
-        run(piece, sampler, SPEC, tmp_path / "pieces", Pace(0.0, save_every=2), pinned=False)
+        ran(piece, sampler, tmp_path / "pieces", Pace(0.0, save_every=2))
         assert piece.step == expected_step
     own, other = whole.model.state_dict(), piece.model.state_dict()
     assert all(torch.equal(own[name], other[name]) for name in own)
 
 
 def test_a_finished_run_is_left_alone(sampler: SegmentSampler, tmp_path: Path) -> None:
-    run(trainer_of(2), sampler, SPEC, tmp_path, Pace(), pinned=False)
+    ran(trainer_of(2), sampler, tmp_path, Pace())
     before = (tmp_path / CHECKPOINT_FILE).read_bytes()
-    run(trainer_of(2), sampler, SPEC, tmp_path, Pace(), pinned=False)
+    ran(trainer_of(2), sampler, tmp_path, Pace())
     assert (tmp_path / CHECKPOINT_FILE).read_bytes() == before
