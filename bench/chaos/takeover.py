@@ -1,10 +1,10 @@
 """One server after another takes the same port over under load: nobody is refused or cut off.
 
-Clients speak in real time, connection after connection, while others connect and leave as fast as
-they can and /readyz is asked. Every few seconds another server starts with ``--takeover``. A client
-may be closed with 1001, once its utterance has been finalised; every other one must get the finals
-of an undisturbed run, no connect may fail, /readyz must stay 200, and every old server must exit
-with 0.
+Clients speak in real time, connection after connection, while another connects and leaves, again
+and again, and /readyz is asked. Every few seconds another server starts with ``--takeover``. A
+client may be closed with 1001, once its utterance has been finalised; every other one must get the
+finals of an undisturbed run, no connect may fail, /readyz must stay 200, and every old server must
+exit with 0.
 """
 
 from __future__ import annotations
@@ -52,8 +52,12 @@ def add_options(add: Callable[..., Any]) -> None:
 
 
 def run(options: argparse.Namespace) -> Outcome:
-    """With the options' streams and flags. Raises ChaosError if it fails undisturbed."""
-    rounds = spoken_rounds(options.streams, utterances=UTTERANCES, pause_s=PAUSE_S)
+    """With the options' streams and flags. Raises ChaosError if it fails undisturbed.
+
+    One of the streams is the client that connects and leaves: beyond what the machine is known to
+    hold it would be refused, rightly, while another server loads.
+    """
+    rounds = spoken_rounds(max(1, options.streams - 1), utterances=UTTERANCES, pause_s=PAUSE_S)
     flags = ("--slots", str(4 * options.streams), *options.server_flags)
     return asyncio.run(takeovers(flags, rounds, options.takeovers))
 
