@@ -240,26 +240,23 @@ class Encoder(nn.Module):
         """``heard`` (batch, frames) marks what is attended to."""
         if self._compiled is not None:
             return self._compiled(x, heard, wanted)
-        x = self._through(self._frames(x), heard, slice(-1))
-        angles = self.rotation.angles(0, x.shape[1])
-        x = self.layers[-1](x, self.rotation, angles, _mask(heard), wanted)
-        out: torch.Tensor = self.layer_norm(x)
+        out: torch.Tensor = self.layer_norm(self._through(self._frames(x), heard, _ALL, wanted))
         return out
 
     def _frames(self, x: torch.Tensor) -> torch.Tensor:
         """(batch, width, steps) through the other convolutions: (batch, frames, width)."""
         return gelu(self.conv3(gelu(self.conv2(x)))).transpose(1, 2)
 
-    def _through(self, x: torch.Tensor, heard: torch.Tensor | None, layers: slice) -> torch.Tensor:
-        mask, angles = _mask(heard), self.rotation.angles(0, x.shape[1])
+    def _through(
+        self, x: torch.Tensor, heard: torch.Tensor | None, layers: slice, wanted: slice = _ALL
+    ) -> torch.Tensor:
+        """(batch, frames, width) through ``layers``; ``wanted`` frames come out of the top one."""
+        mask = None if heard is None else torch.where(heard, 0.0, _NEVER)[:, None, None]
+        angles = self.rotation.angles(0, x.shape[1])
         for layer in self.layers[layers]:
-            x = layer(x, self.rotation, angles, mask)
+            out = wanted if layer is self.layers[-1] else _ALL
+            x = layer(x, self.rotation, angles, mask, out)
         return x
-
-
-def _mask(heard: torch.Tensor | None) -> torch.Tensor | None:
-    """What is added to scores, (batch, 1, 1, frames)."""
-    return None if heard is None else torch.where(heard, 0.0, _NEVER)[:, None, None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,6 +154,13 @@ def _arrays(batch: Sequence[torch.Tensor]) -> list[NDArray[Any]]:
     return [tensor.numpy() for tensor in batch]
 
 
+def tokens_of(texts: Sequence[str], spec: ModelSpec) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The letters' numbers in the vocabulary, text after text, and how many each text has."""
+    numbers = {letter: number for number, letter in enumerate(spec.vocabulary)}
+    tokens = np.array([numbers[letter] for text in texts for letter in text])
+    return tokens, np.array([len(text) for text in texts])
+
+
 def batch_of(
     segments: Sequence[Segment], spec: ModelSpec, left: int, chunk: int, right: int
 ) -> Batch:
@@ -164,14 +171,12 @@ def batch_of(
     window = spec.frame_samples * (left + chunk + right) + beside
     before = spec.frame_samples * left + spec.margin_samples
     cuts = [cut(s.samples, before, spec.frame_samples * chunk, window) for s in segments]
-    numbers = {letter: number for number, letter in enumerate(spec.vocabulary)}
     arrays = (
         np.concatenate([pcm for pcm, _ in cuts]),
         np.concatenate([span for _, span in cuts]),
         np.array([left, chunk]),
         np.array([len(pcm) for pcm, _ in cuts]),
         np.array([spec.frames_of(len(segment.samples)) for segment in segments]),
-        np.array([numbers[letter] for segment in segments for letter in segment.text]),
-        np.array([len(segment.text) for segment in segments]),
+        *tokens_of([segment.text for segment in segments], spec),
     )
     return Batch(*(torch.from_numpy(array) for array in arrays))

@@ -91,8 +91,7 @@ def _train(options: argparse.Namespace, arguments: list[str]) -> None:
 
 def _outputs(options: argparse.Namespace, arguments: list[str]) -> None:
     torch.set_num_threads(options.threads)
-    options.device = "cpu"
-    spec, model = _trainable(options, _device(options))
+    spec, model = _trainable(options, torch.device("cpu"))
     data = Dataset.load(options.data)
     about = {
         "data": data.summary["sha256"],

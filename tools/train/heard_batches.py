@@ -13,6 +13,7 @@ import torch
 
 from gpu_worker.acoustic.moonshine_ctc import MoonshineCtc
 from models.spec import ModelSpec
+from tools.train.batches import tokens_of
 from tools.train.outputs import HeardSegment, Outputs
 from tools.train.recipe import Recipe
 
@@ -53,9 +54,8 @@ class HeardBatches:
     """The training batches of a run, by step."""
 
     def __init__(self, outputs: Outputs, spec: ModelSpec, recipe: Recipe) -> None:
-        self._outputs, self._recipe = outputs, recipe
+        self._outputs, self._spec, self._recipe = outputs, spec, recipe
         self._frame_s = spec.frame_samples / spec.sample_rate_hz
-        self._numbers = {letter: number for number, letter in enumerate(spec.vocabulary)}
         self._by_length = sorted(outputs.segments, key=lambda segment: segment.frames)
 
     def since(self, step: int) -> Iterator[HeardBatch]:
@@ -85,13 +85,14 @@ class HeardBatches:
                 start = int(rng.integers(segment.frames))
                 row[start : start + int(rng.integers(*_MASK_FRAMES))] = 0
         frames = torch.tensor([segment.frames for segment in segments])
+        tokens, lengths = tokens_of([segment.text for segment in segments], self._spec)
         return HeardBatch(
             inputs,
             torch.arange(longest)[None] < frames[:, None],
             self._outputs.summary["layers"],
             frames,
-            torch.tensor([self._numbers[letter] for s in segments for letter in s.text]),
-            torch.tensor([len(segment.text) for segment in segments]),
+            torch.from_numpy(tokens),
+            torch.from_numpy(lengths),
         )
 
     @staticmethod
