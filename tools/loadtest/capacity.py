@@ -69,4 +69,6 @@ def _verdict(run: Run) -> str:
     if run.interrupted:
         return "interrupted"
     missed = [check.name for check in run.checks if not check.holds]
-    return f"missed: {', '.join(missed)}" if missed else "held"
+    verdict = f"missed: {', '.join(missed)}" if missed else "held"
+    times = run.tally.returns
+    return f"{verdict} (after {times} refusals at the start)" if times else verdict

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,7 @@ from tools.loadtest.capacity import (
     trial_line,
 )
 from tools.loadtest.clips import AudioError, load_clips
+from tools.loadtest.gathering import Gathering
 from tools.loadtest.options import Options, UsageError, parse_options
 from tools.loadtest.report import Run, document, table
 from tools.loadtest.runner import run_streams
@@ -55,18 +57,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(options: Options) -> Run:
     orders, starts, playlists = (np.random.default_rng([options.seed, use]) for use in range(3))
     rate_hz = options.sample_rate_hz
-    enough_s = options.streams * options.duration_s
+    longest_s = options.duration_s + options.patience_s
+    enough_s = options.streams * longest_s
     clips = load_clips(options.audio, rate_hz, options.duration_s, enough_s, orders)
     lengths = [clip.samples for clip in clips]
     target = Target(
-        options.request_url, rate_hz, options.timeout_s, clips, options.protocol, options.api_key
+        options.request_url,
+        rate_hz,
+        options.timeout_s,
+        clips,
+        options.protocol,
+        options.api_key,
+        options.patience_s,
     )
     tally = Tally()
     run = run_streams(
         target,
         staggered_starts(options.streams, starts),
-        [playlist(lengths, options.duration_s, rate_hz, playlists) for _ in range(options.streams)],
+        [playlist(lengths, longest_s, rate_hz, playlists) for _ in range(options.streams)],
         tally,
+        Gathering(options.streams, options.duration_s if options.patience_s else math.inf),
     )
     started_at = datetime.now(UTC)
     interrupted = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import math
 import os
 import re
 from collections.abc import Sequence
@@ -35,6 +36,7 @@ or transcripts.tsv (file name, tab, text) adds the word error rate to the figure
 
 DURATION_S: Final = 60.0
 TRIAL_DURATION_S: Final = 120.0
+TRIAL_PATIENCE_S: Final = 60.0
 MOST_STREAMS: Final = 1000
 DEFAULT_RATES_HZ: Final = {"ours": 8000, "vosk": 8000, "sherpa-onnx": 16_000}
 API_KEY_VARIABLE: Final = "LOADTEST_API_KEY"
@@ -65,6 +67,7 @@ class Options:
     most_streams: int = MOST_STREAMS
     protocol: str = "ours"
     api_key: str | None = None
+    patience_s: float = 0.0
 
     @property
     def request_url(self) -> str:
@@ -86,6 +89,8 @@ def parse_options(argv: Sequence[str] | None) -> Options:
     Raises UsageError; ends the process for --help.
     """
     given = _parser().parse_args(argv)
+    if given.patience is None:
+        given.patience = TRIAL_PATIENCE_S if given.find_max else 0.0
     options = Options(
         url=given.url or DEFAULT_URLS[given.protocol],
         streams=given.streams,
@@ -107,6 +112,7 @@ def parse_options(argv: Sequence[str] | None) -> Options:
         most_streams=given.most_streams,
         protocol=given.protocol,
         api_key=given.api_key,
+        patience_s=given.patience,
     )
     _check(options)
     return options
@@ -218,6 +224,14 @@ def _parser() -> argparse.ArgumentParser:
         help="seconds to wait for a connection, for ready, and for the final after done; one that "
         "takes longer is lost",
     )
+    add(
+        "--patience",
+        type=_not_negative,
+        metavar="S",
+        help="seconds in which a stream that is refused and told when to come back does so, before "
+        f"it counts as refused (default: 0; {TRIAL_PATIENCE_S:g} with --find-max, whose trials "
+        "last --duration from when the last stream was let in)",
+    )
     add = parser.add_argument_group("the bounds").add_argument
     add(
         "--max-done-final-ms",
@@ -276,10 +290,21 @@ def _count(text: str) -> int:
 
 
 def _positive(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
+    number = _number(text)
+    if not 0 < number < math.inf:
         raise argparse.ArgumentTypeError(f"should be a number above 0, not {text!r}")
     return number
+
+
+def _not_negative(text: str) -> float:
+    number = _number(text)
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"should be 0 or a number above, not {text!r}")
+    return number
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

@@ -61,10 +61,12 @@ def document(run: Run) -> dict[str, object]:
             "text2int": options.text2int,
             "seed": options.seed,
             "timeout_s": options.timeout_s,
+            "patience_s": options.patience_s,
             "bounds": asdict(options.bounds),
         },
         "latencies": {metric.value: _latency(tally, metric) for metric in Metric},
         "streams_ready": tally.streams_ready,
+        "returns": tally.returns,
         "partials": tally.partials,
         "finals": tally.finals,
         "lost_finals": tally.lost_finals,
@@ -104,6 +106,8 @@ def _counts(tally: Tally) -> list[str]:
         ("lost finals", tally.lost_finals, {}),
         *((fault.label, tally.faults[fault].total(), tally.faults[fault]) for fault in Fault),
     ]
+    if tally.returns:
+        counts.append(("refused, came back", tally.returns, {}))
     rows = []
     for name, count, reasons in counts:
         rows.append(f"{name:<{_NAME_WIDTH}}{count:>7}")

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
+from tools.loadtest.gathering import Gathering
 from tools.loadtest.schedule import Excerpt
 from tools.loadtest.statistics import summarise
 from tools.loadtest.stream import StreamPlan, Target, play_stream
@@ -22,6 +23,7 @@ async def run_streams(
     starts_s: Sequence[float],
     playlists: Sequence[Sequence[Excerpt]],
     tally: Tally,
+    gathering: Gathering,
 ) -> None:
     """Plays every stream to its end. `tally` also holds what there is when this is cancelled."""
     tally.started_s = tally.ended_s = _now_s()
@@ -31,7 +33,10 @@ async def run_streams(
             streams = [
                 group.create_task(
                     play_stream(
-                        StreamPlan(number, tally.started_s + start_s, excerpts), target, tally
+                        StreamPlan(number, tally.started_s + start_s, excerpts),
+                        target,
+                        tally,
+                        gathering,
                     )
                 )
                 for number, (start_s, excerpts) in enumerate(

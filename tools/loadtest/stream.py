@@ -1,21 +1,24 @@
 """One stream: a connection that plays its clips in real time and hands what comes to its ledger.
 
 A reader takes every message off the connection the moment it arrives; the player sends by the
-schedule and waits where the protocol says so. Every wait has a limit: `timeout_s`.
+schedule and waits where the protocol says so. Every wait has a limit: `timeout_s`, or `patience_s`
+for one that is refused and told when to come back.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from tools.loadtest.clips import Clip
 from tools.loadtest.dialects import DIALECTS, READY, Dialect
+from tools.loadtest.gathering import Gathering
 from tools.loadtest.ledger import StreamLedger
 from tools.loadtest.schedule import ClipSchedule, Excerpt
 from tools.loadtest.tally import Fault, Tally
@@ -31,6 +34,8 @@ class Target:
     clips: Sequence[Clip]
     protocol: str = "ours"
     api_key: str | None = None
+    patience_s: float = 0.0
+    """So long a stream comes back when the server says so (Retry-After), then it is refused."""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -47,7 +52,7 @@ class StreamPlan:
     excerpts: Sequence[Excerpt]
 
 
-async def play_stream(plan: StreamPlan, target: Target, tally: Tally) -> None:
+async def play_stream(plan: StreamPlan, target: Target, tally: Tally, gathering: Gathering) -> None:
     """Connects, plays, closes; what goes wrong goes to the tally.
 
     Where a connection is over with its first utterance, each excerpt gets one of its own.
@@ -55,22 +60,49 @@ async def play_stream(plan: StreamPlan, target: Target, tally: Tally) -> None:
     await _sleep_until(plan.connect_due_s)
     try:
         if not DIALECTS[target.protocol].one_turn:
-            await _play_connection(plan, target, tally)
+            await _play_connection(plan, target, tally, gathering)
             return
-        for number, excerpt in enumerate(plan.excerpts):
+        for number, excerpt in enumerate(_wanted(plan, gathering)):
             due_s = _now_s() if number else plan.connect_due_s
             alone = StreamPlan(plan.number, due_s, [excerpt])
-            if not await _play_connection(alone, target, tally, is_first=number == 0):
+            is_first = number == 0
+            if not await _play_connection(alone, target, tally, gathering, is_first=is_first):
                 return
     finally:
+        gathering.left(plan.number)
         tally.streams_ended += 1
 
 
 async def _play_connection(
-    plan: StreamPlan, target: Target, tally: Tally, *, is_first: bool = True
+    plan: StreamPlan, target: Target, tally: Tally, gathering: Gathering, *, is_first: bool = True
 ) -> bool:
-    """Plays one connection to its end; False where there was none."""
-    opening = connect(
+    """Plays one connection to its end; False where there was none.
+
+    One that is refused for now comes back when it is told to, as a new connection.
+    """
+    patient_until_s = plan.connect_due_s + target.patience_s
+    while True:
+        try:
+            async with _opening(target) as connection:
+                player = _Player(connection, plan, target, tally, gathering, is_first=is_first)
+                await player.play()
+            return True
+        except InvalidStatus as error:
+            back_s = _now_s() + _retry_after_s(error)
+            if back_s > patient_until_s:
+                tally.note(Fault.REFUSED, _refusal(error))
+                return False
+        except (InvalidHandshake, OSError) as error:  # a TimeoutError is an OSError
+            reason = str(error) or "the connection could not be opened in time"
+            tally.note(Fault.UNREACHABLE, reason)
+            return False
+        tally.returns += 1
+        await _sleep_until(back_s)
+        plan = replace(plan, connect_due_s=back_s)
+
+
+def _opening(target: Target) -> connect:
+    return connect(
         target.url,
         additional_headers=target.headers,
         compression=None,  # audio does not shrink, and the load should be the server's
@@ -78,15 +110,14 @@ async def _play_connection(
         open_timeout=target.timeout_s,
         close_timeout=target.timeout_s,
     )
-    try:
-        async with opening as connection:
-            await _Player(connection, plan, target, tally, is_first=is_first).play()
-        return True
-    except InvalidStatus as error:
-        tally.note(Fault.REFUSED, _refusal(error))
-    except (InvalidHandshake, OSError) as error:  # a TimeoutError is an OSError
-        tally.note(Fault.UNREACHABLE, str(error) or "the connection could not be opened in time")
-    return False
+
+
+def _wanted(plan: StreamPlan, gathering: Gathering) -> Iterator[Excerpt]:
+    """The stream's excerpts, until all streams have been together long enough."""
+    for excerpt in plan.excerpts:
+        if gathering.is_over(_now_s()):
+            return
+        yield excerpt
 
 
 class _ConnectionGoneError(Exception):
@@ -100,12 +131,14 @@ class _Player:
         plan: StreamPlan,
         target: Target,
         tally: Tally,
+        gathering: Gathering,
         *,
         is_first: bool,
     ) -> None:
         self._dialect: Dialect = DIALECTS[target.protocol]()
         self._connection = connection
         self._plan = plan
+        self._gathering = gathering
         self._target = target
         self._ledger = StreamLedger(
             plan.number,
@@ -148,7 +181,8 @@ class _Player:
         if not await self._wait_for(lambda: self._ledger.is_ready, _now_s() + timeout_s):
             self._ledger.dropped(f"not ready after {timeout_s:g} s")
             return
-        for excerpt in self._plan.excerpts:
+        self._gathering.came(self._plan.number, _now_s())
+        for excerpt in _wanted(self._plan, self._gathering):
             await self._play_turn(excerpt)
 
     async def _play_turn(self, excerpt: Excerpt) -> None:
@@ -205,6 +239,12 @@ async def _sleep_until(due_s: float) -> None:
 
 def _now_s() -> float:
     return asyncio.get_running_loop().time()
+
+
+def _retry_after_s(error: InvalidStatus) -> float:
+    """How long the server asks to wait; infinite where it does not say so in seconds."""
+    seconds = error.response.headers.get("Retry-After", "")
+    return int(seconds) if seconds.isascii() and seconds.isdigit() else math.inf
 
 
 def _refusal(error: InvalidStatus) -> str:

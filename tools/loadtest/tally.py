@@ -118,6 +118,8 @@ class Tally:
     partials: int = 0
     finals: int = 0
     streams_ready: int = 0
+    returns: int = 0
+    """How often a stream was refused and came back when the server said."""
     streams_ended: int = 0
 
     def note(self, fault: Fault, reason: str) -> None:

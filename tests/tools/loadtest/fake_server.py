@@ -25,6 +25,8 @@ class Behaviour:
     partial_every_ms: int = 100
     says_ready: bool = True
     slots: int = 1000
+    refusals: int = 0  # so many connections are told to come back, before the first is let in
+    retry_after: str = "0"
     loses_finals: bool = False
     repeats_final_text: bool = False
     repeats_final_id: bool = False
@@ -47,6 +49,7 @@ class FakeServer:
         self.message_bytes: list[int] = []
         self.audio_came = threading.Event()
         self._held = 0
+        self._refused = 0
         self._up = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._run(),))
@@ -72,6 +75,11 @@ class FakeServer:
 
     def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         self.requests.append(request.path)
+        if self._refused < self.behaviour.refusals:
+            self._refused += 1
+            response = connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "later")
+            response.headers["Retry-After"] = self.behaviour.retry_after
+            return response
         if self._held < self.behaviour.slots:
             self._held += 1
             return None

@@ -261,6 +261,39 @@ def test_find_max_fails_where_not_even_streams_hold(loadtest: LoadTest) -> None:
     assert document["capacity"] == 1
 
 
+def test_who_is_refused_for_now_comes_back_and_is_waited_for(
+    loadtest: LoadTest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, document = loadtest(Behaviour(refusals=2), "--find-max", "--most-streams", "2")
+    assert status == 0
+    assert document["capacity"] == 2
+    trial = document["trials"][0]
+    assert (trial["returns"], trial["streams_ready"]) == (2, 2)
+    assert not any(trial["faults"].values())
+    assert "held (after 2 refusals at the start)" in capsys.readouterr().out
+    # Both play for as long as was asked, not to the end of lists that last their patience, too.
+    assert {turn["stream"] for turn in trial["turns"]} == {1, 2}
+    assert len(trial["turns"]) < trial["configuration"]["patience_s"] / CLIP_S
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "more"),
+    [
+        ("0", ()),  # no patience was asked for
+        ("3600", ("--patience", "5")),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", ("--patience", "5")),  # no number of seconds
+    ],
+)
+def test_who_is_to_come_back_too_late_is_refused(
+    loadtest: LoadTest, retry_after: str, more: tuple[str, ...]
+) -> None:
+    status, document = loadtest(Behaviour(refusals=1, retry_after=retry_after), *more)
+    assert status == 1
+    assert missed(document) == ["refused connections"]
+    assert document["faults"]["refused_connections"] == {"HTTP 503: Service Unavailable": 1}
+    assert document["returns"] == 0
+
+
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Children take SIGINT, also where the tests run in a shell's background, which ignores it."""

@@ -50,6 +50,13 @@ def test_a_trial_of_a_search_is_longer_than_a_run_unless_it_is_said() -> None:
     assert parse_options(["--find-max", "--duration", "5"]).duration_s == 5
 
 
+def test_only_in_a_search_do_refused_streams_come_back_unless_it_is_said() -> None:
+    assert parse_options([]).patience_s == 0
+    assert parse_options(["--find-max"]).patience_s == 60
+    assert parse_options(["--find-max", "--patience", "0"]).patience_s == 0
+    assert parse_options(["--patience", "7.5"]).patience_s == 7.5
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
@@ -57,6 +64,8 @@ def test_a_trial_of_a_search_is_longer_than_a_run_unless_it_is_said() -> None:
         (["--streams", "many"], "should be a whole number from 1 to 10000, not 'many'"),
         (["--duration", "-1"], "should be a number above 0, not '-1'"),
         (["--duration", "nan"], "should be a number above 0, not 'nan'"),
+        (["--patience", "-1"], "should be 0 or a number above, not '-1'"),
+        (["--patience", "long"], "should be 0 or a number above, not 'long'"),
         (["--max-lag-ms", "inf"], "should be a number above 0, not 'inf'"),
         (["--protocol", "vosk", "--text2int", "yes"], "--text2int is for --protocol ours"),
         (["--sample-rate", "44100"], "choose from 8000, 16000"),

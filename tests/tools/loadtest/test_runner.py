@@ -6,6 +6,7 @@ import pytest
 
 from tests.tools.loadtest.fake_server import Behaviour, FakeServer
 from tools.loadtest.clips import Clip
+from tools.loadtest.gathering import Gathering
 from tools.loadtest.runner import progress_line, run_streams
 from tools.loadtest.schedule import ClipSchedule, Excerpt
 from tools.loadtest.stream import Target
@@ -31,7 +32,7 @@ def test_every_stream_plays_its_list_and_the_run_is_timed() -> None:
     with FakeServer(Behaviour()) as server:
         target = Target(server.url, 8000, 30.0, [CLIP])
         playlists = [[Excerpt(0, 1600)], [Excerpt(0, 800)], [Excerpt(0, 1600)]]
-        asyncio.run(run_streams(target, [0.0, 0.1, 0.05], playlists, tally))
+        asyncio.run(run_streams(target, [0.0, 0.1, 0.05], playlists, tally, Gathering(3)))
     played = sorted((turn.stream, turn.schedule.samples) for turn in tally.turns)
     assert played == [(1, 1600), (2, 800), (3, 1600)]
     transcripts = {turn.schedule.samples: turn.reference for turn in tally.turns}
@@ -47,7 +48,8 @@ def test_a_cancelled_run_leaves_what_there_is() -> None:
 
     async def cancelled_early(server: FakeServer) -> None:
         target = Target(server.url, 8000, 30.0, [CLIP])
-        run = asyncio.create_task(run_streams(target, [0.0], [[Excerpt(0, 1600)] * 1000], tally))
+        playlists = [[Excerpt(0, 1600)] * 1000]
+        run = asyncio.create_task(run_streams(target, [0.0], playlists, tally, Gathering(1)))
         await asyncio.to_thread(server.audio_came.wait, 30)
         run.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from tools.loadtest.clips import Clip
+from tools.loadtest.gathering import Gathering
 from tools.loadtest.schedule import Excerpt
 from tools.loadtest.stream import StreamPlan, Target, play_stream
 from tools.loadtest.tally import Fault, Tally
@@ -37,7 +38,7 @@ async def _play_against(handler: Handler, timeout_s: float) -> Tally:
         clips = [Clip("clip", bytes(3200), None)]
         target = Target(f"ws://{host}:{port}/", 8000, timeout_s, clips)
         plan = StreamPlan(1, asyncio.get_running_loop().time(), [Excerpt(0, 1600)])
-        await play_stream(plan, target, tally)
+        await play_stream(plan, target, tally, Gathering(1))
     return tally
 
 
