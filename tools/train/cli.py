@@ -204,6 +204,8 @@ def _trainable(options: argparse.Namespace, device: torch.device) -> tuple[Model
     if options.encoder is not None:
         spec = ModelSpec.load(options.model)
         return spec, with_encoder_of(options.encoder, spec, options.new_layers)
+    if options.new_layers:
+        raise RecipeError("--new-layers needs --encoder: other weights have their layers already")
     spec, model = _model(options, device)
     if not isinstance(model, MoonshineCtc):
         raise RecipeError(f"{options.model}: only models of moonshine-ctc can be trained")

@@ -81,16 +81,10 @@ def test_new_layers_learn_from_outputs_computed_once(
     begin = ["--model", like, "--encoder", str(MOONSHINE), "--new-layers", "1"]
     assert main(["outputs", data, heard, *begin, "--variants", "1"]) == 0
     train = ["train", data, run, *begin, "--outputs", heard, "--batch", "8", "--float32"]
-    train += [
-        "--steps",
-        "6",
-        "--save-every",
-        "2",
-        "--head-warm-up-steps",
-        "1",
-        "--worst-loss",
-        "1e9",
-    ]
+    train += ["--steps", "6", "--save-every", "2"]
+    train += ["--head-warm-up-steps", "1", "--worst-loss", "1e9"]
+    assert main(["train", data, run, "--new-layers", "1"]) == 2
+    assert "--new-layers needs --encoder" in capsys.readouterr().err
     assert main(train) == 2
     assert capsys.readouterr().err.endswith("is of 6 layers: give --frozen-layers 6\n")
     assert main([*train, "--frozen-layers", "6"]) == 0
