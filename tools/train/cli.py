@@ -35,6 +35,7 @@ from tools.train.readers import READERS, CorpusError, manifest
 from tools.train.recipe import Recipe, RecipeError
 from tools.train.run import Pace, run, validation_batches
 from tools.train.segments import SegmentSampler
+from tools.train.speak import hibari, lines_of, speak
 from tools.train.trainer import Trainer, load_checkpoint
 
 _SAID: Final = (
@@ -57,6 +58,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"tools.train {options.stage}: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _speak(options: argparse.Namespace, _: list[str]) -> None:
+    lines = lines_of(options.text)
+    _print(speak(lines, hibari(), options.output, options.hours, options.seed))
 
 
 def _prepare(options: argparse.Namespace, _: list[str]) -> None:
@@ -168,6 +174,7 @@ def _unpack(options: argparse.Namespace, _: list[str]) -> None:
 
 
 _STAGES: Final[dict[str, Callable[[argparse.Namespace, list[str]], None]]] = {
+    "speak": _speak,
     "prepare": _prepare,
     "outputs": _outputs,
     "train": _train,

@@ -13,6 +13,7 @@ from tools.train.recipe import Recipe
 
 EXAMPLES: Final = """\
 stages, in order:
+  speak     text in, a corpus spoken by one voice out; may be left out
   prepare   corpora in, one data directory out
   outputs   what the lower layers make of the data, for `train --outputs`; may be left out
   train     resumable; a time budget with --minutes
@@ -49,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     stages = top.add_subparsers(dest="stage", required=True, metavar="stage")
+    _speak(stages.add_parser("speak", help="speech from text, a corpus for prepare"))
     _prepare(stages.add_parser("prepare", help="corpora to a data directory"))
     _outputs(stages.add_parser("outputs", help="run the layers that do not learn, once"))
     _train(stages.add_parser("train", help="train, or go on training"))
@@ -59,6 +61,13 @@ def parser() -> argparse.ArgumentParser:
         stage.add_argument("source", type=Path, help="the folder to read")
         stage.add_argument("output", type=Path, help="the folder to write")
     return top
+
+
+def _speak(stage: argparse.ArgumentParser) -> None:
+    stage.add_argument("text", type=Path, help="running text, one sentence a line; .gz is unpacked")
+    stage.add_argument("output", type=Path, help="the folder to write; goes on in one begun")
+    stage.add_argument("--hours", type=float, required=True, help="of speech")
+    stage.add_argument("--seed", type=int, default=1, help="of everything random (default 1)")
 
 
 def _prepare(stage: argparse.ArgumentParser) -> None:
