@@ -48,8 +48,9 @@ class Old:
 
     def _run(self) -> None:
         while not (self._ends.is_set() or self.succeeded):
-            self.succeeded, events = self._handover.look()
+            succeeded, events = self._handover.look()
             self.events += events
+            self.succeeded = succeeded
             time.sleep(0.001)
 
 
@@ -107,13 +108,14 @@ def test_nobody_offers_anything(listener: socket.socket) -> None:
 
 def test_the_end_of_a_successor_that_never_served_changes_nothing(listener: socket.socket) -> None:
     with Old(listener) as old:
+        expected: list[str] = []
         for _ in range(2):
             predecessor = find(listener)
             assert predecessor is not None
             predecessor.close()
-            wait_until(lambda: old.events[-1:] == [GOES_ON], "its end is noticed")
+            expected.extend([COMES, GOES_ON])
+            wait_until(lambda: old.events == expected, "its coming and its end are noticed")
         assert not old.succeeded
-        assert old.events == [COMES, GOES_ON] * 2
 
 
 def test_one_at_a_time(listener: socket.socket) -> None:
@@ -123,6 +125,7 @@ def test_one_at_a_time(listener: socket.socket) -> None:
         with pytest.raises(TakeoverError, match=r"is taking over port \d+ already"):
             find(listener)
         assert first.dismiss()
+        wait_until(lambda: old.succeeded, "the old one knows")
         assert old.events == [COMES, LEAVES]
         first.close()
 
