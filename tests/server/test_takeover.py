@@ -107,13 +107,14 @@ def test_nobody_offers_anything(listener: socket.socket) -> None:
 
 def test_the_end_of_a_successor_that_never_served_changes_nothing(listener: socket.socket) -> None:
     with Old(listener) as old:
+        expected: list[str] = []
         for _ in range(2):
             predecessor = find(listener)
             assert predecessor is not None
             predecessor.close()
-            wait_until(lambda: old.events[-1:] == [GOES_ON], "its end is noticed")
+            expected += [COMES, GOES_ON]
+            wait_until(lambda: old.events == expected, "its coming and its end are noticed")
         assert not old.succeeded
-        assert old.events == [COMES, GOES_ON] * 2
 
 
 def test_one_at_a_time(listener: socket.socket) -> None:
