@@ -58,7 +58,11 @@ $(VENV)/.installed-eval: $(VENV)/.installed-dev
 	$(PIP) install -c constraints.txt -e '.[dev,bench,plot,train,eval]'
 	@touch $@
 
-bench: install-dev ## the figures of docs/PERFORMANCE.md again, on this machine: 45 minutes
+$(VENV)/.installed-bench: $(VENV)/.installed-dev
+	$(PIP) install -c constraints.txt -e '.[dev,bench,plot,train,peers]'
+	@touch $@
+
+bench: $(VENV)/.installed-bench ## the figures of docs/PERFORMANCE.md again, on this machine: 55 minutes
 	$(BIN)/python -m bench
 
 chaos: install-dev ## kills, overload, attacks, drain under load, every final compared: 50 minutes (ARGS="overload --seconds 20")

@@ -3,7 +3,7 @@
 One after the other, because two cores cannot measure two things: what a step, a search, a frontend
 and an idle engine cost; where a chunk's time goes; the engine beside its peers; accuracy through
 the WebSocket over the bundled clips at 16 and 8 kHz; then, with the second pass and without, the
-load test of six streams, and how many streams the machine holds. Three quarters of an hour.
+load test of six streams, and how many streams the machine holds. Nearly an hour.
 """
 
 from __future__ import annotations

@@ -1,10 +1,14 @@
-"""The table of the comparison; the servers have tests of their own."""
+"""The tables of the comparison; the servers have tests of their own."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from bench.peers import HEAD, Result, row
+import pytest
+
+from bench import peers, sherpa
+from bench.peers import NAIVE, SHERPA, Result, comparisons, head, row
 
 
 def document(p50: float | None) -> dict[str, Any]:
@@ -13,18 +17,48 @@ def document(p50: float | None) -> dict[str, Any]:
         "latencies": {"done_final_ms": {"summary": summary}, "lag_ms": {"summary": summary}},
         "word_errors": {"rate": None if p50 is None else 0.298},
         "lost_finals": 0 if p50 is not None else 6,
+        "turns": [] if p50 is None else [{"start_s": 1.0, "done_due_s": 5.5}] * 2,
     }
 
 
 def test_both_and_their_ratio_are_told() -> None:
-    line = row(6, Result.of(document(100.0)), Result.of(document(250.0)))
+    line = row(6, Result.of(document(100.0), 0.45), Result.of(document(250.0), 0.9))
     assert line == (
         "| 6 | 100, 250 ms, 1:2.5 | 400, 1000 ms, 1:2.5 | 400, 1000 ms, 1:2.5 "
-        "| 29.8%, 29.8% | 0, 0 |"
+        "| 29.8%, 29.8% | 0, 0 | 50, 100 ms, 1:2.0 |"
     )
-    assert line.count("|") == HEAD[0].count("|") == HEAD[1].count("|")
+    names, rule = head("naive")
+    assert line.count("|") == names.count("|") == rule.count("|")
 
 
 def test_a_server_that_answers_nothing_has_no_ratio() -> None:
-    line = row(6, Result.of(document(100.0)), Result.of(document(None)))
-    assert line == "| 6 | 100 ms, - | 400 ms, - | 400 ms, - | 29.8%, - | 0, 6 |"
+    line = row(6, Result.of(document(100.0), 0.45), Result.of(document(None), 0.9))
+    assert line == "| 6 | 100 ms, - | 400 ms, - | 400 ms, - | 29.8%, - | 0, 6 | 50 ms, - |"
+
+
+def test_the_naive_design_has_the_engines_beam(tmp_path: Path) -> None:
+    (comparison,) = comparisons(NAIVE, 50, tmp_path)
+    assert comparison.flags == ("--beam-size", "50")
+    assert comparison.protocol == "ours"
+
+
+def test_a_peer_that_is_not_installed_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sherpa, "PROGRAM", tmp_path / "nothing")
+    assert list(comparisons(SHERPA, 100, tmp_path)) == []
+    said = capsys.readouterr().err
+    assert said == "sherpa-onnx is left out: pip install -c constraints.txt '.[peers]' adds it\n"
+
+
+def test_both_are_greedy_and_of_one_precision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported: list[bool] = []
+    monkeypatch.setattr(sherpa, "missing", lambda: None)
+    monkeypatch.setattr(sherpa, "export", lambda spec, folder, int8: exported.append(int8))
+    monkeypatch.setattr(peers, "precisions", lambda: ("float32", "int8"))
+    found = list(comparisons(SHERPA, 100, tmp_path))
+    assert [comparison.flags[-1] for comparison in found] == ["float32", "int8"]
+    assert exported == [False, True]
+    assert all(comparison.flags[:4] == peers.GREEDY for comparison in found)

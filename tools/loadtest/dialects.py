@@ -4,7 +4,8 @@
     vosk         vosk-server: a JSON configuration, PCM, the text `{"eof" : 1}`; one JSON answer to
                  each message, a `partial` or, at an endpoint and for eof, a `text`
     sherpa-onnx  its online WebSocket server: float32 samples, the text `Done`; a JSON answer after
-                 each decoding, `is_final` at endpoints; `Done!` when all has been said
+                 each decoding, `is_final` at endpoints; `Done!` when all has been said, which may
+                 overtake the last answer by a moment, as they go out by different threads
 
 The others end the connection with the utterance that was asked for, so each clip gets a connection
 of its own. They do not say when a partial's words were spoken, so no lag can be measured; a partial
@@ -64,6 +65,10 @@ class Dialect(Protocol):
         """
         ...
 
+    def last_said(self) -> Message | None:
+        """The final of a connection that is over and had none."""
+        ...
+
 
 class Ours:
     """The contract of this repository."""
@@ -83,6 +88,9 @@ class Ours:
 
     def read(self, raw: str | bytes) -> Message | None:
         return parse_message(raw)
+
+    def last_said(self) -> Message | None:
+        return None
 
 
 class Vosk:
@@ -127,6 +135,9 @@ class Vosk:
         self._partial = text
         return untimed(text, is_final=False) if is_news else None
 
+    def last_said(self) -> Message | None:
+        return None  # its last answer is the final
+
 
 class SherpaOnnx:
     """sherpa-onnx-online-websocket-server."""
@@ -137,7 +148,6 @@ class SherpaOnnx:
     def __init__(self) -> None:
         self.is_over = False
         self._partial = ""
-        self._is_final = False
 
     def opening(self, rate_hz: int) -> str | None:  # noqa: ARG002 - the server is told when started
         return None
@@ -146,14 +156,12 @@ class SherpaOnnx:
         return (np.frombuffer(pcm, "<i2").astype("<f4") / 32768).tobytes()
 
     def done(self) -> str:
-        self._is_final = False
         return "Done"
 
     def read(self, raw: str | bytes) -> Message | None:
         if raw == "Done!":
             self.is_over = True
-            # Where nothing was left to decode, what was said last is the final.
-            return None if self._is_final else untimed(self._partial, is_final=True)
+            return None
         fields = read_object(raw)
         text = text_of(fields, "text").strip()
         is_final = fields.get("is_final", False)
@@ -161,8 +169,10 @@ class SherpaOnnx:
             raise MalformedMessageError("is_final is not true or false")
         is_news = bool(text) and (is_final or text != self._partial)
         self._partial = "" if is_final else text
-        self._is_final = is_final and bool(text)
         return untimed(text, is_final=is_final) if is_news else None
+
+    def last_said(self) -> Message | None:
+        return untimed(self._partial, is_final=True)  # nothing was left to decode
 
 
 DIALECTS: Final[dict[str, type[Ours] | type[Vosk] | type[SherpaOnnx]]] = {

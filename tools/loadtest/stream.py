@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from tools.loadtest.clips import Clip
 from tools.loadtest.dialects import DIALECTS, READY, Dialect
 from tools.loadtest.gathering import Gathering
-from tools.loadtest.ledger import StreamLedger
+from tools.loadtest.ledger import SETTLE_S, StreamLedger
 from tools.loadtest.schedule import ClipSchedule, Excerpt
 from tools.loadtest.tally import Fault, Tally
 
@@ -150,6 +150,7 @@ class _Player:
         )
         self._news = asyncio.Event()  # a message has come, or none will come any more
         self._is_closed = False
+        self._over_s = math.inf  # since when the dialect is over
 
     async def play(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -164,7 +165,10 @@ class _Player:
     async def _read(self) -> None:
         try:
             async for raw in self._connection:
-                self._ledger.receive(raw, _now_s())
+                now_s = _now_s()
+                self._ledger.receive(raw, now_s)
+                if self._dialect.is_over:
+                    self._over_s = min(self._over_s, now_s)
                 self._news.set()
         except ConnectionClosed:
             pass  # the player notices when it next sends or waits, and says so
@@ -199,6 +203,8 @@ class _Player:
         await self._connection.send(self._dialect.done())
         if not await self._wait_for(self._is_answered, _now_s() + self._target.timeout_s):
             ledger.give_up()
+        if self._dialect.one_turn:
+            await self._hear_the_last()
         while (
             not self._dialect.one_turn
             and ledger.is_answered
@@ -206,6 +212,17 @@ class _Player:
             and ledger.settled_s > _now_s()
         ):
             await self._news_before(ledger.settled_s)
+
+    async def _hear_the_last(self) -> None:
+        """What the server's goodbye has overtaken; failing that, what it said last."""
+        over_s = self._over_s
+        if over_s == math.inf or await self._wait_for(
+            lambda: self._ledger.is_answered, over_s + SETTLE_S
+        ):
+            return
+        last = self._dialect.last_said()
+        if last is not None:
+            self._ledger.take(last, over_s)
 
     def _is_answered(self) -> bool:
         return self._dialect.is_over if self._dialect.one_turn else self._ledger.is_answered

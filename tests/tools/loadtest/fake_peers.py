@@ -50,10 +50,12 @@ class FakeVosk(FakeServer):
 class FakeSherpaOnnx(FakeServer):
     """An answer after each decoding, the last one followed by ``Done!``; it stays connected."""
 
-    def __init__(self, *, has_tail: bool = True) -> None:
-        """Without a tail nothing is left to decode when all audio has been sent."""
+    def __init__(self, *, has_tail: bool = True, in_order: bool = True) -> None:
+        """Without a tail nothing is left to decode when all audio has been sent. Out of order, the
+        goodbye overtakes the last answer."""
         super().__init__(Behaviour())
         self.has_tail = has_tail
+        self.in_order = in_order
         self.loudest = 0.0
 
     async def _hear(self, connection: ServerConnection) -> None:
@@ -69,10 +71,12 @@ class FakeSherpaOnnx(FakeServer):
                 if is_final:
                     heard_ms, segment = 0.0, segment + 1
             elif message == "Done":
+                said = ["Done!"]
                 if self.has_tail:
                     last = _decoded(heard_ms, segment, True) | {"is_eof": True}
-                    await connection.send(json.dumps(last))
-                await connection.send("Done!")
+                    said.insert(0 if self.in_order else 1, json.dumps(last))
+                for text in said:
+                    await connection.send(text)
 
 
 def _words(heard_ms: float) -> str:

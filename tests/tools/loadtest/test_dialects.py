@@ -86,12 +86,22 @@ def test_sherpa_onnx_says_finals_and_then_done() -> None:
     assert dialect.is_over
 
 
+def test_sherpa_onnx_may_say_goodbye_before_its_last_word() -> None:
+    dialect = SherpaOnnx()
+    dialect.read(sherpa("ONE"))
+    dialect.done()
+    assert dialect.read("Done!") is None
+    last = sherpa("ONE TWO", is_final=True, is_eof=True)
+    assert dialect.read(last) == untimed("ONE TWO", is_final=True)
+
+
 @pytest.mark.parametrize("said", ["", "ONE"])
 def test_where_nothing_was_left_to_decode_what_was_said_last_is_the_final(said: str) -> None:
     dialect = SherpaOnnx()
     dialect.read(sherpa(said))
     dialect.done()
-    assert dialect.read("Done!") == untimed(said, is_final=True)
+    assert dialect.read("Done!") is None
+    assert dialect.last_said() == untimed(said, is_final=True)
 
 
 @pytest.mark.parametrize(
@@ -186,6 +196,13 @@ def test_a_server_with_nothing_left_to_decode(run: Callable[..., tuple[int, Any]
     status, document = run(FakeSherpaOnnx(has_tail=False), "sherpa-onnx")
     assert status == 0
     assert document["finals"] == 2 * 2 * 2
+
+
+def test_a_goodbye_that_overtakes_the_final(run: Callable[..., tuple[int, Any]]) -> None:
+    status, document = run(FakeSherpaOnnx(in_order=False), "sherpa-onnx")
+    assert status == 0
+    assert document["finals"] == 2 * 2 * 2, "the final is neither missed nor counted twice"
+    assert document["word_errors"]["errors"] <= 2 * 2, "at most one at each endpoint"
 
 
 def test_an_eof_that_is_not_answered_is_a_lost_final(run: Callable[..., tuple[int, Any]]) -> None:
