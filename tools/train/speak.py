@@ -44,7 +44,8 @@ def hibari() -> Voice:
     try:
         from hibari import Hibari  # noqa: PLC0415 - only who makes speech needs it
     except ImportError:
-        raise CorpusError("speech is made by hibari-tts: pip install 'hibari-tts[fast]'") from None
+        install = "pip install -c constraints.txt '.[speech]'"
+        raise CorpusError(f"speech is made by hibari-tts: {install}") from None
     synthesis = Hibari()
 
     def say(text: str, speed: float, seed: int) -> NDArray[np.float32]:
