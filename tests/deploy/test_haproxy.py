@@ -9,7 +9,7 @@ import ssl
 import subprocess
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -76,9 +76,21 @@ def first() -> Iterator[ServerProcess]:
 
 
 @pytest.fixture(scope="module")
-def balancer(first: ServerProcess, second: Restartable) -> Iterator[Balancer]:
+def running(first: ServerProcess, second: Restartable) -> Iterator[Balancer]:
     with Balancer({"ws1": first.port, "ws2": second.port}) as balancer:
         yield balancer
+
+
+@pytest.fixture
+def balancer(running: Balancer) -> Iterator[Balancer]:
+    """With no stream of an earlier test, and left as it was found, whatever a test did to it."""
+    wait_until(
+        lambda: running.streams("ws1") + running.streams("ws2") == 0, "no stream is left on it"
+    )
+    yield running
+    for server in ("ws1", "ws2"):
+        running.command(f"set server websocket/{server} state ready")
+        running.command(f"set server websocket/{server} weight 1")
 
 
 @pytest.mark.parametrize("environment", [{}, {"TLS_CERTIFICATE": "pair.pem"}])
@@ -111,18 +123,19 @@ def test_streams_are_spread(balancer: Balancer) -> None:
 def test_clients_come_back_to_the_server_that_has_their_session(balancer: Balancer) -> None:
     """Also those that it would now send to another one."""
     asked = f"{query()}&session=new"
-    lines = [RawClient(balancer.url, asked) for _ in range(CLIENTS)]
-    tokens = []
-    for line in lines:
-        line.send(line.handshake)
-        tokens.append(next(line.messages())["session"])
-    assert [balancer.streams(name) for name in ("ws1", "ws2")] == [CLIENTS // 2] * 2
-    for line, token in zip(reversed(lines), reversed(tokens), strict=True):
-        line.vanish()
-        with Client(balancer.url, f"{query()}&session={token}") as back:
-            back.send_audio(spell("back again"))
-            assert back.done()["text"] == "back again"
-            assert back.ready["session"] == token
+    with ExitStack() as opened:
+        lines = [opened.enter_context(RawClient(balancer.url, asked)) for _ in range(CLIENTS)]
+        tokens = []
+        for line in lines:
+            line.send(line.handshake)
+            tokens.append(next(line.messages())["session"])
+        assert [balancer.streams(name) for name in ("ws1", "ws2")] == [CLIENTS // 2] * 2
+        for line, token in zip(reversed(lines), reversed(tokens), strict=True):
+            line.vanish()
+            with Client(balancer.url, f"{query()}&session={token}") as back:
+                back.send_audio(spell("back again"))
+                assert back.done()["text"] == "back again"
+                assert back.ready["session"] == token
 
 
 @pytest.mark.server
@@ -181,8 +194,6 @@ def test_a_full_server_passes_the_stream_on(balancer: Balancer) -> None:
             balancer.command("set server websocket/ws2 weight 256")  # so it is asked first
             await streams.enter_async_context(Recogniser(balancer.url))
             assert [balancer.streams(name) for name in ("ws1", "ws2")] == [1, SLOTS]
-        balancer.command("set server websocket/ws1 weight 1")
-        balancer.command("set server websocket/ws2 weight 1")
 
     asyncio.run(test())
 

@@ -132,11 +132,12 @@ def test_looking_leaves_the_locks_of_the_process_alone(plane: Plane, bells: Door
         assert SlotPool(plane, bells, 0).claim() is None
 
 
-def test_the_command_prints_the_plane_of_its_supervisor(plane: Plane) -> None:
-    command = [sys.executable, "-m", "shm.inspect", str(os.getpid())]
-    found = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert found.stdout.startswith(f"plane of process {os.getpid()}\n3 slots, ")
-    assert found.stderr == ""
+def test_the_command_prints_the_plane(plane: Plane, bells: Doorbells) -> None:
+    with holder(plane, bells, frontend=0, slots=1) as process:
+        command = [sys.executable, "-m", "shm.inspect", str(process.pid)]
+        found = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert found.stdout.startswith(f"plane of process {process.pid}\n3 slots, ")
+        assert found.stderr == ""
 
 
 def test_watching_prints_again_until_the_process_is_gone(plane: Plane, bells: Doorbells) -> None:
@@ -182,12 +183,13 @@ def test_a_process_of_another_user_is_one_line(
 
 
 def test_a_plane_of_another_version_is_one_line(
-    plane: Plane, capsys: pytest.CaptureFixture[str]
+    plane: Plane, bells: Doorbells, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plane.header[layout.HEADER_VERSION] = layout.LAYOUT_VERSION - 1
-    with pytest.raises(PlaneError):
-        inspect.plane_of(os.getpid())
-    assert inspect.main([str(os.getpid())]) == 1
+    with holder(plane, bells, frontend=0, slots=1) as process:
+        plane.header[layout.HEADER_VERSION] = layout.LAYOUT_VERSION - 1
+        with pytest.raises(PlaneError):
+            inspect.plane_of(process.pid)
+        assert inspect.main([str(process.pid)]) == 1
     assert capsys.readouterr().err == (
         f"the plane has layout version {layout.LAYOUT_VERSION - 1}, this program reads version "
         f"{layout.LAYOUT_VERSION}: use the version that started the engine\n"
