@@ -63,7 +63,7 @@ def _checks(
     if language_model is not None:
         yield "language model", lambda: _language_model(Path(language_model))
     if second_pass is not None:
-        yield "second pass", lambda: _second_pass(Path(second_pass), device)
+        yield "second pass", lambda: _second_pass(Path(second_pass), device, precision)
 
 
 def _device(name: str, precision: str) -> str:
@@ -100,11 +100,11 @@ def _language_model(path: Path) -> str:
     return f"{path} loads"
 
 
-def _second_pass(directory: Path, device_name: str) -> str:
+def _second_pass(directory: Path, device_name: str, precision: str) -> str:
     kind = kind_of(directory)
     device = kind.device(device_name, 0)
     with room_at_start(device):
-        model = kind.load(directory, device)
+        model = kind.load(directory, device, precision)
     noise = np.random.default_rng(0).normal(0, 1000, TIMED_UTTERANCE_S * SAMPLE_RATE_HZ)
     started = time.perf_counter()
     model.hear([noise.astype(np.int16)])

@@ -169,7 +169,7 @@ ENGINE_SETTINGS: Final = (
     ),
     Setting(
         "--precision", "REALTIME_ENGINE_PRECISION", "auto", one_of("auto", "float32", "int8"),
-        "how the acoustic model computes: float32, int8 (on a CPU with AVX-512 VNNI, in a "
+        "how the models compute: float32, int8 (on a CPU with AVX-512 VNNI, in a "
         "quarter of the time), or auto (int8 where it can be had)",
     ),
     Setting(

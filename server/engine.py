@@ -101,7 +101,11 @@ class Engine(Processes):
 
         Without them finals come late, with the first pass's text: the engine goes on.
         """
-        settings = {"model": str(self.config.second_pass), "device": self.config.device}
+        settings = {
+            "model": str(self.config.second_pass),
+            "device": self.config.device,
+            "precision": self.config.precision,
+        }
         for index in range(self.plane.geometry.second_passes):
             line = self.plane.layout.second_pass_process(index)
             self._add(

@@ -34,10 +34,12 @@ NICENESS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class SecondPassSettings:
-    """What the supervisor decides. ``device`` is as for a worker: auto, cpu, cuda or cuda:N."""
+    """What the supervisor decides. ``device`` (auto, cpu, cuda or cuda:N) and ``precision`` (auto,
+    float32, int8) are as for a worker."""
 
     model: str
     device: str
+    precision: str = "auto"
 
 
 def main(child: Child) -> None:
@@ -52,7 +54,7 @@ def main(child: Child) -> None:
     if device == CPU:
         os.nice(NICENESS)
     with room_at_start(device, child.generation):
-        model = kind.load(Path(settings.model), device)
+        model = kind.load(Path(settings.model), device, settings.precision)
     if not child.take_turn(line, can_fork=device == CPU and not model.has_threads):
         return
     line.runs_on(None if device == CPU else int(device.partition(":")[2]))

@@ -19,8 +19,8 @@ class Kind(NamedTuple):
 
     device: Callable[[str, int], str]
     """ "cpu" or "cuda:N", of a setting (auto, cpu, cuda, cuda:N) and a second pass's number."""
-    load: Callable[[Path, str], Hearing]
-    """A directory's model on a device."""
+    load: Callable[[Path, str, str], Hearing]
+    """A directory's model on a device, in a precision (auto, float32, int8)."""
 
 
 def kind_of(directory: Path) -> Kind:
@@ -39,7 +39,7 @@ def kind_of(directory: Path) -> Kind:
 
 def load_on_cpu(directory: Path) -> Hearing:
     """The directory's model, for tools that need no server. Raises SecondPassError."""
-    return kind_of(directory).load(directory, "cpu")
+    return kind_of(directory).load(directory, "cpu", "auto")
 
 
 _BY_FILE: Final = {

@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 
 from gpu_worker.acoustic import int8
 from gpu_worker.acoustic.moonshine_encoder import LEAST_SAMPLES
+from gpu_worker.device import uses_int8
 from gpu_worker.second_pass import SecondPassError
 from gpu_worker.second_pass.attention_search import TokenDecoder, Tokens, search
 from gpu_worker.second_pass.compiled_decoder import CompiledDecoder
@@ -47,13 +48,14 @@ class Moonshine:
     can_be_stopped = True
     has_threads = False
 
-    def __init__(self, directory: Path, device: str) -> None:
-        """``device`` is "cpu" or "cuda:N". A CPU that can computes linear layers in 8 bits.
+    def __init__(self, directory: Path, device: str, precision: str = "auto") -> None:
+        """``device`` is "cpu" or "cuda:N", ``precision`` auto, float32 or int8: see `uses_int8`.
 
         Hears a second of silence, so that what cannot run at all shows here, not with a client.
 
         Raises:
             SecondPassError: what of the directory is missing or wrong, and what would be right.
+            DeviceError: 8 bits are asked for where there are none.
         """
         missing = [name for name in MODEL_FILES if not (directory / name).is_file()]
         if missing:
@@ -76,7 +78,7 @@ class Moonshine:
         network.to(self._device).eval()
         self._encoder = network.encoder
         self._decoder: TokenDecoder[Any] = network.decoder
-        if self._device.type == "cpu" and int8.is_supported():
+        if uses_int8(precision, self._device):
             self._decoder = CompiledDecoder(network.decoder, self._shape)
             network.encoder.use_int8()
             int8.round_layers(network.decoder)

@@ -44,8 +44,8 @@ class Whisper:
     can_be_stopped = False  # CTranslate2 goes on, and the next utterance would wait for it
     has_threads = True
 
-    def __init__(self, directory: Path, device: str) -> None:
-        """``device`` is "cpu" or "cuda:N".
+    def __init__(self, directory: Path, device: str, precision: str = "auto") -> None:
+        """``device`` is "cpu" or "cuda:N", ``precision`` auto, float32 or int8.
 
         Hears a second of silence, so that what cannot run at all shows here, not with a client.
 
@@ -59,7 +59,7 @@ class Whisper:
                 str(directory),
                 device=kind,
                 device_index=int(index or 0),
-                compute_type="int8" if kind == CPU else "int8_float16",
+                compute_type=_compute_type(kind, precision),
                 inter_threads=1,
                 intra_threads=1,
             )
@@ -137,6 +137,13 @@ class Whisper:
                 f"{directory}/tokenizer.json has no token {name}: it is not Whisper's"
             )
         return number
+
+
+def _compute_type(kind: str, precision: str) -> str:
+    """CTranslate2's name for it. Its 8 bits run on every processor."""
+    if precision == "float32":
+        return precision
+    return "int8" if kind == CPU else "int8_float16"
 
 
 def _wait(result: Any, while_waiting: Callable[[], None]) -> None:

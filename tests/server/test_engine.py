@@ -56,7 +56,11 @@ def test_as_many_second_passes_as_are_configured(count: int) -> None:
     try:
         for index in range(count):
             process = managed(engine, "second pass", index)
-            assert process.settings == {"model": str(SECOND_PASS), "device": "cpu"}
+            assert process.settings == {
+                "model": str(SECOND_PASS),
+                "device": "cpu",
+                "precision": "auto",
+            }
         assert sum(m.name == "second pass" for m in engine._processes) == count
         assert managed(engine, "decoder").settings["second_pass"] is True
     finally:

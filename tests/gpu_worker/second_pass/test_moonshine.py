@@ -129,9 +129,11 @@ def test_made_up_text_has_a_bound(moonshine: Moonshine) -> None:
 def test_a_cpu_without_the_instructions_hears_alike(
     moonshine: Moonshine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(int8, "is_supported", lambda: False)
     audio = speech()[1].audio
+    asked_for = Moonshine(BUNDLED, CPU, "float32").hear([audio])[0][0]
+    monkeypatch.setattr(int8, "is_supported", lambda: False)
     in_floats = Moonshine(BUNDLED, CPU).hear([audio])[0][0]
+    assert in_floats == asked_for
     rounded = moonshine.hear([audio])[0][0]
     assert in_floats.text == rounded.text
     assert in_floats.log_prob == pytest.approx(rounded.log_prob, abs=0.5)

@@ -156,6 +156,15 @@ def test_no_token_with_a_digit_or_an_unspoken_sign_is_left(whisper: Whisper) -> 
     assert {" five", " cafe", "ã", "ð"} <= set(left)
 
 
+def test_float32_hears_alike(whisper: Whisper) -> None:
+    audio = speech()[0].audio
+    exact, rounded = (
+        one.hear([audio])[0][0] for one in (Whisper(BUNDLED, CPU, "float32"), whisper)
+    )
+    assert exact.text == rounded.text
+    assert exact.log_prob != rounded.log_prob
+
+
 # -- directories that cannot be used
 
 
