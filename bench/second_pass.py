@@ -35,9 +35,9 @@ from models.spec import ModelSpec
 from tools.loadtest.wer import count_word_errors
 
 BEAM_SIZE = 100
-CTC_WEIGHTS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3)
-LANGUAGE_WEIGHTS = (0.0, 0.1, 0.15, 0.2, 0.3)
-WORD_BONUSES = (0.0, 0.5, 0.8, 1.2)
+CTC_WEIGHTS = (0.0, 0.02, 0.05, 0.08, 0.1, 0.15, 0.2)
+LANGUAGE_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+WORD_BONUSES = (0.0, 0.25, 0.5, 0.8, 1.2)
 SHOWN = 12
 
 

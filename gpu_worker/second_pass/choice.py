@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from shm.heard import Heard
 
-CTC_WEIGHT: Final = 0.2
+CTC_WEIGHT: Final = 0.08
 LANGUAGE_WEIGHT: Final = 0.3
-WORD_BONUS: Final = 0.8
+WORD_BONUS: Final = 0.25
 """What each word adds: the other scores only ever fall with more words."""
 
 LEAST_SUPPORT: Final = 7.0
