@@ -31,7 +31,9 @@ from models.spec import ModelSpec
 from shm.heard import Heard
 from spoken_form import to_spoken
 from tools.lm.build import BINARY_FILE, Recipe, build, load_model
+from tools.lm.errors import LmError
 from tools.lm.ngrams import NgramModel
+from tools.lm.programs import find_program
 from tools.loadtest.wer import count_word_errors
 
 BEAM_SIZE: Final = 100
@@ -62,6 +64,10 @@ def main() -> None:
     parser.add_argument("--others", type=Path, help="a file of words to list beside them")
     parser.add_argument("--probability", type=float, default=1e-4, help="of each phrase")
     options = parser.parse_args()
+    try:
+        find_program("build_binary")
+    except LmError as error:
+        parser.error(str(error))  # now, and not when everything has been heard
     spec = ModelSpec.load(BUNDLED_MODEL)
     clips = hear(spec, options.manifest, options.clips)
     words = rarest_words(load_model(BASE), clips, options.rarest)
