@@ -25,7 +25,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_worker.second_pass.choice import LANGUAGE_WEIGHT, Scores
+from gpu_worker.second_pass.choice import CTC_WEIGHT, LANGUAGE_WEIGHT, Scores
 
 MOST_WORDS: Final = 3
 """So many words may have been written instead of a taught one."""
@@ -33,8 +33,6 @@ LEAST_LIKENESS: Final = 0.7
 """1 less the edit distance as a share of the longer spelling."""
 LEAST_SHARED_PAIRS: Final = 0.45
 """Dice coefficient of the letter pairs; below it spellings are hardly ever so alike."""
-CTC_WEIGHT: Final = 0.2
-"""More than in the choice among what was heard: the second pass has no say here."""
 UNLIKENESS_COST: Final = 3.0
 """What the scores must gain for a spelling that has nothing in common; less in proportion."""
 MOST_RESPELLED: Final = 3000

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gpu_worker.second_pass import taught_words
-from gpu_worker.second_pass.choice import LANGUAGE_WEIGHT
+from gpu_worker.second_pass.choice import CTC_WEIGHT, LANGUAGE_WEIGHT
 from gpu_worker.second_pass.taught_words import (
-    CTC_WEIGHT,
     LEAST_LIKENESS,
     MOST_CANDIDATES,
     UNLIKENESS_COST,
