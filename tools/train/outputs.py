@@ -2,7 +2,8 @@
 
     outputs.bf16     (frames, width) bfloat16: segments as they come to the first layer that learns
     segments.jsonl   a line per segment: first_frame, frames, text
-    outputs.json     which data, weights and layers they were made with
+    outputs.json     which data, weights and layers they were made with; `unfinished.json` until all
+                     are there
 
 Every training clip comes once in each variant, augmented anew, alone or with another one behind
 it, and whole: for the engine's windows all layers are trained afterwards, without these. An hour
@@ -31,6 +32,9 @@ from tools.train.segments import Segment, SegmentSampler
 OUTPUTS_FILE: Final = "outputs.bf16"
 SEGMENTS_FILE: Final = "segments.jsonl"
 SUMMARY_FILE: Final = "outputs.json"
+UNFINISHED_FILE: Final = "unfinished.json"
+_SETTINGS: Final = ("data", "weights", "layers", "variants", "seed", "width")
+"""What must be the same for a run to go on from another."""
 _TOGETHER: Final = 12
 """Segments of about the same length in a forward pass."""
 
@@ -42,6 +46,11 @@ class HeardSegment:
     first_frame: int
     frames: int
     text: str
+
+    @property
+    def stop(self) -> int:
+        """The frame after its last."""
+        return self.first_frame + self.frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +78,7 @@ class Outputs:
                 f"{directory} is not a directory made by `outputs`: {error}"
             ) from error
         segments = tuple(HeardSegment(**json.loads(line)) for line in lines)
-        if not segments or segments[-1].first_frame + segments[-1].frames != len(frames):
+        if not segments or segments[-1].stop != len(frames):
             raise DatasetError(
                 f"{directory}: {OUTPUTS_FILE} and {SEGMENTS_FILE} do not belong together"
             )
@@ -77,8 +86,7 @@ class Outputs:
 
     def of(self, segment: HeardSegment) -> torch.Tensor:
         """(frames, width) bfloat16, a copy."""
-        end = segment.first_frame + segment.frames
-        own = np.array(self.frames[segment.first_frame : end])
+        own = np.array(self.frames[segment.first_frame : segment.stop])
         return torch.from_numpy(own).view(torch.bfloat16)
 
 
@@ -95,50 +103,86 @@ def compute_outputs(
 ) -> dict[str, Any]:
     """Writes ``output`` with what the first ``layers`` of ``model`` make of the training clips.
 
-    Everything random follows from (seed, variant, clip). Returns the summary, with ``about`` in it.
+    Everything random follows from (seed, variant, clip), so it goes on where an earlier run of the
+    same settings was stopped. Returns the summary, with ``about`` in it.
+
+    Raises:
+        DatasetError: ``output`` holds what was made with other settings, or a part of it is gone.
     """
-    output.mkdir(parents=True, exist_ok=True)
-    segments: list[HeardSegment] = []
-    reached = 0
-    with (output / OUTPUTS_FILE).open("wb") as file:
-        for some in _portions(sampler, variants, seed):
-            for own, segment in zip(_heard(model, some, spec, layers), some, strict=True):
-                file.write(own.view(torch.int16).numpy().astype(np.dtype("<i2")).tobytes())
-                segments.append(HeardSegment(reached, len(own), segment.text))
-                reached += len(own)
-    lines = "".join(json.dumps(asdict(segment)) + "\n" for segment in segments)
-    (output / SEGMENTS_FILE).write_text(lines, encoding="utf-8")
-    summary = {
-        **about,
-        "layers": layers,
-        "variants": variants,
-        "seed": seed,
-        "width": own.shape[1],
-        "segments": len(segments),
-        "hours": round(reached * spec.frame_samples / spec.sample_rate_hz / 3600, 3),
-    }
-    (output / SUMMARY_FILE).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    summary = {**about, "layers": layers, "variants": variants, "seed": seed}
+    summary["width"] = len(model.encoder.layer_norm.weight)
+    clips = len(sampler.training)
+    segments = _made_before(output, summary, clips)
+    reached = segments[-1].stop if segments else 0
+    with (
+        (output / OUTPUTS_FILE).open("ab") as file,
+        (output / SEGMENTS_FILE).open("a", encoding="utf-8") as lines,
+        tqdm(total=variants * clips, initial=len(segments), unit="clip", desc="outputs") as bar,
+    ):
+        written = 2 * reached * summary["width"]
+        if file.tell() < written:
+            raise DatasetError(
+                f"{output}: {OUTPUTS_FILE} lacks what {SEGMENTS_FILE} lists: take another folder"
+            )
+        file.truncate(written)
+        while len(segments) < variants * clips:
+            begun = len(segments)
+            for some in _portions(sampler, *divmod(begun, clips), seed):
+                for own, segment in zip(_heard(model, some, spec, layers), some, strict=True):
+                    file.write(own.view(torch.int16).numpy().astype(np.dtype("<i2")).tobytes())
+                    segments.append(HeardSegment(reached, len(own), segment.text))
+                    reached = segments[-1].stop
+            file.flush()
+            lines.writelines(map(_line, segments[begun:]))
+            lines.flush()
+            bar.update(len(segments) - begun)
+    hours = reached * spec.frame_samples / spec.sample_rate_hz / 3600
+    summary |= {"segments": len(segments), "hours": round(hours, 3)}
+    _write_summary(output / SUMMARY_FILE, summary)
+    (output / UNFINISHED_FILE).unlink(missing_ok=True)
     return summary
 
 
-def _portions(sampler: SegmentSampler, variants: int, seed: int) -> Iterator[list[Segment]]:
-    """Every clip in every variant, those of about the same length together."""
+def _made_before(output: Path, summary: dict[str, Any], clips: int) -> list[HeardSegment]:
+    """The segments that an earlier run wrote, up to its last whole group of ``clips``' variants."""
+    output.mkdir(parents=True, exist_ok=True)
+    segments: list[HeardSegment] = []
+    for file in (output / SUMMARY_FILE, output / UNFINISHED_FILE):
+        if file.is_file():
+            earlier = json.loads(file.read_text(encoding="utf-8"))
+            if any(earlier.get(key) != summary.get(key) for key in _SETTINGS):
+                raise DatasetError(f"{output} holds outputs of other settings: take another folder")
+            lines = (output / SEGMENTS_FILE).read_text(encoding="utf-8").splitlines(keepends=True)
+            segments = [HeardSegment(**json.loads(line)) for line in lines if line.endswith("\n")]
+            break
+    else:
+        _write_summary(output / UNFINISHED_FILE, summary)
+    variants, rest = divmod(len(segments), clips)
+    del segments[variants * clips + rest // _TOGETHER * _TOGETHER :]
+    (output / SEGMENTS_FILE).write_text("".join(map(_line, segments)), encoding="utf-8")
+    return segments
+
+
+def _write_summary(path: Path, summary: dict[str, Any]) -> None:
+    path.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+
+
+def _line(segment: HeardSegment) -> str:
+    return json.dumps(asdict(segment)) + "\n"
+
+
+def _portions(
+    sampler: SegmentSampler, variant: int, start: int, seed: int
+) -> Iterator[list[Segment]]:
+    """The next clips by length from place ``start`` on: those alone, those with another behind."""
     order = sorted(range(len(sampler.training)), key=lambda i: sampler.training[i].samples)
-    starts = range(0, len(order), _TOGETHER)
-    with tqdm(total=variants * len(order), unit="clip", desc="outputs") as bar:
-        for variant in range(variants):
-            for start in starts:
-                clips = order[start : start + _TOGETHER]
-                drawn = [
-                    sampler.beginning_with(
-                        sampler.training[clip], np.random.default_rng([seed, variant, clip])
-                    )
-                    for clip in clips
-                ]
-                for count in (1, 2):
-                    if some := [segment for segment in drawn if segment.clips == count]:
-                        yield some
-                bar.update(len(clips))
+    drawn = [
+        sampler.beginning_with(sampler.training[clip], np.random.default_rng([seed, variant, clip]))
+        for clip in order[start : start + _TOGETHER]
+    ]
+    for count in (1, 2):
+        if some := [segment for segment in drawn if segment.clips == count]:
+            yield some
 
 
 @torch.no_grad()

@@ -10,7 +10,14 @@ import torch
 from tests.tools.train.conftest import SPEC, small_model
 from tools.train.batches import batch_of
 from tools.train.dataset import Dataset, DatasetError
-from tools.train.outputs import OUTPUTS_FILE, SEGMENTS_FILE, Outputs, compute_outputs
+from tools.train.outputs import (
+    OUTPUTS_FILE,
+    SEGMENTS_FILE,
+    SUMMARY_FILE,
+    UNFINISHED_FILE,
+    Outputs,
+    compute_outputs,
+)
 from tools.train.segments import Segment, SegmentSampler
 
 
@@ -74,6 +81,44 @@ def test_they_follow_from_the_seed(folder: Path, tone_data: Dataset, tmp_path: P
     )
     assert own == same
     assert own != other
+
+
+@pytest.mark.parametrize(("segments", "torn"), [(0, 0), (1, 70), (4, 0), (5, 100)])
+def test_it_goes_on_where_it_was_stopped(
+    folder: Path, tone_data: Dataset, tmp_path: Path, segments: int, torn: int
+) -> None:
+    """Killed at any place: with a part of a group written, and of a line."""
+    whole = Outputs.load(folder)
+    lines = (folder / SEGMENTS_FILE).read_text(encoding="utf-8").splitlines(keepends=True)
+    assert len(lines) > segments + 1
+    begun = "".join(lines[:segments]) + lines[segments][: torn // 10]
+    (tmp_path / SEGMENTS_FILE).write_text(begun, encoding="utf-8")
+    written = 2 * whole.segments[segments].first_frame * whole.summary["width"] + torn
+    (tmp_path / OUTPUTS_FILE).write_bytes((folder / OUTPUTS_FILE).read_bytes()[:written])
+    summary = (folder / SUMMARY_FILE).read_bytes()
+    (tmp_path / UNFINISHED_FILE).write_bytes(summary)
+    compute(tone_data, tmp_path)
+    for file in folder.iterdir():
+        assert (tmp_path / file.name).read_bytes() == file.read_bytes()
+    assert not (tmp_path / UNFINISHED_FILE).exists()
+
+
+def test_a_part_that_is_gone_is_told(folder: Path, tone_data: Dataset, tmp_path: Path) -> None:
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / OUTPUTS_FILE).write_bytes(b"")
+    with pytest.raises(DatasetError, match="lacks what segments"):
+        compute(tone_data, tmp_path)
+
+
+def test_other_settings_need_another_folder(
+    folder: Path, tone_data: Dataset, tmp_path: Path
+) -> None:
+    compute(tone_data, tmp_path)
+    with pytest.raises(DatasetError, match="other settings: take another folder"):
+        compute(tone_data, tmp_path, seed=3)
+    compute(tone_data, tmp_path)
+    assert (tmp_path / OUTPUTS_FILE).read_bytes() == (folder / OUTPUTS_FILE).read_bytes()
 
 
 def test_what_is_not_whole_is_told(folder: Path, tmp_path: Path) -> None:
