@@ -111,13 +111,17 @@ def compute_outputs(
     """
     summary = {**about, "layers": layers, "variants": variants, "seed": seed}
     summary["width"] = len(model.encoder.layer_norm.weight)
-    clips = len(sampler.training)
-    segments = _made_before(output, summary, clips)
+    output.mkdir(parents=True, exist_ok=True)
+    summary = _begun(output, summary)
+    order = sorted(range(len(sampler.training)), key=lambda i: sampler.training[i].samples)
+    segments = _whole_groups(output, len(order))
     reached = segments[-1].stop if segments else 0
     with (
         (output / OUTPUTS_FILE).open("ab") as file,
         (output / SEGMENTS_FILE).open("a", encoding="utf-8") as lines,
-        tqdm(total=variants * clips, initial=len(segments), unit="clip", desc="outputs") as bar,
+        tqdm(
+            total=variants * len(order), initial=len(segments), unit="clip", desc="outputs"
+        ) as bar,
     ):
         written = 2 * reached * summary["width"]
         if file.tell() < written:
@@ -125,9 +129,11 @@ def compute_outputs(
                 f"{output}: {OUTPUTS_FILE} lacks what {SEGMENTS_FILE} lists: take another folder"
             )
         file.truncate(written)
-        while len(segments) < variants * clips:
+        while len(segments) < variants * len(order):
             begun = len(segments)
-            for some in _portions(sampler, *divmod(begun, clips), seed):
+            variant, place = divmod(begun, len(order))
+            group = order[place : place + _TOGETHER]
+            for some in _portions(sampler, group, variant, seed):
                 for own, segment in zip(_heard(model, some, spec, layers), some, strict=True):
                     file.write(own.view(torch.int16).numpy().astype(np.dtype("<i2")).tobytes())
                     segments.append(HeardSegment(reached, len(own), segment.text))
@@ -143,23 +149,26 @@ def compute_outputs(
     return summary
 
 
-def _made_before(output: Path, summary: dict[str, Any], clips: int) -> list[HeardSegment]:
-    """The segments that an earlier run wrote, up to its last whole group of ``clips``' variants."""
-    output.mkdir(parents=True, exist_ok=True)
-    segments: list[HeardSegment] = []
+def _begun(output: Path, summary: dict[str, Any]) -> dict[str, Any]:
+    """The summary that the run was begun with, now or earlier."""
     for file in (output / SUMMARY_FILE, output / UNFINISHED_FILE):
         if file.is_file():
-            earlier = json.loads(file.read_text(encoding="utf-8"))
+            earlier: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
             if any(earlier.get(key) != summary.get(key) for key in _SETTINGS):
                 raise DatasetError(f"{output} holds outputs of other settings: take another folder")
-            lines = (output / SEGMENTS_FILE).read_text(encoding="utf-8").splitlines(keepends=True)
-            segments = [HeardSegment(**json.loads(line)) for line in lines if line.endswith("\n")]
-            break
-    else:
-        _write_summary(output / UNFINISHED_FILE, summary)
+            return earlier
+    _write_summary(output / UNFINISHED_FILE, summary)
+    return summary
+
+
+def _whole_groups(output: Path, clips: int) -> list[HeardSegment]:
+    """The segments that are there, up to the last whole group of ``clips``' variants."""
+    file = output / SEGMENTS_FILE
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True) if file.is_file() else []
+    segments = [HeardSegment(**json.loads(line)) for line in lines if line.endswith("\n")]
     variants, rest = divmod(len(segments), clips)
     del segments[variants * clips + rest // _TOGETHER * _TOGETHER :]
-    (output / SEGMENTS_FILE).write_text("".join(map(_line, segments)), encoding="utf-8")
+    file.write_text("".join(map(_line, segments)), encoding="utf-8")
     return segments
 
 
@@ -172,13 +181,12 @@ def _line(segment: HeardSegment) -> str:
 
 
 def _portions(
-    sampler: SegmentSampler, variant: int, start: int, seed: int
+    sampler: SegmentSampler, group: Sequence[int], variant: int, seed: int
 ) -> Iterator[list[Segment]]:
-    """The next clips by length from place ``start`` on: those alone, those with another behind."""
-    order = sorted(range(len(sampler.training)), key=lambda i: sampler.training[i].samples)
+    """Clips of about the same length, by their numbers: those alone, those with another behind."""
     drawn = [
         sampler.beginning_with(sampler.training[clip], np.random.default_rng([seed, variant, clip]))
-        for clip in order[start : start + _TOGETHER]
+        for clip in group
     ]
     for count in (1, 2):
         if some := [segment for segment in drawn if segment.clips == count]:

@@ -103,6 +103,14 @@ def test_it_goes_on_where_it_was_stopped(
     assert not (tmp_path / UNFINISHED_FILE).exists()
 
 
+def test_it_goes_on_where_it_had_only_begun(
+    folder: Path, tone_data: Dataset, tmp_path: Path
+) -> None:
+    (tmp_path / UNFINISHED_FILE).write_bytes((folder / SUMMARY_FILE).read_bytes())
+    compute(tone_data, tmp_path)
+    assert (tmp_path / OUTPUTS_FILE).read_bytes() == (folder / OUTPUTS_FILE).read_bytes()
+
+
 def test_a_part_that_is_gone_is_told(folder: Path, tone_data: Dataset, tmp_path: Path) -> None:
     for file in folder.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
