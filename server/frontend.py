@@ -83,6 +83,7 @@ class Frontend:
         self._stopping = asyncio.Event()
         self._succeeded = False
         self._orphaned = False
+        self._draining = False
         self._empty = asyncio.Event()
         loop.add_reader(self._bell.fd, self._on_bell)
         loop.add_reader(child.lifeline_fd, self._on_orphaned, child.lifeline_fd)
@@ -161,7 +162,7 @@ class Frontend:
     def _on_made(self, connection: Connection) -> None:
         """Of one whose TLS handshake took until after the end, nothing more is heard."""
         self._connections.add(connection)
-        if self._stopping.is_set():
+        if self._draining:
             connection.go_away()
 
     def _on_closed(self, connection: Connection) -> None:
@@ -171,6 +172,7 @@ class Frontend:
 
     async def _drain(self) -> None:
         """Utterances may end by themselves for a while; then they are finalised as they are."""
+        self._draining = True
         self._doorway.close()
         for connection in list(self._connections):
             connection.wind_down()

@@ -152,6 +152,22 @@ def test_who_has_connected_and_says_nothing_yet_is_still_let_in() -> None:
             assert early._socket.recv(12) == b"HTTP/1.1 101"
 
 
+def test_who_has_been_accepted_and_is_not_known_yet_is_let_in_as_well(
+    certificate: tuple[Path, Path],
+) -> None:
+    """Its TLS handshake ends after the old frontend has been told to finish."""
+    cert, key = certificate
+    context = ssl.create_default_context(cafile=cert)
+    with ServerProcess(*FLAGS, "--ssl-cert", str(cert), "--ssl-key", str(key), scheme="wss") as old:
+        before = sockets_of(old.pid)
+        with RawClient(old.url) as early:
+            wait_until(lambda: sockets_of(old.pid) > before, "it has been accepted")
+            os.kill(processes(old.pid)["frontend 0"], signal.SIGUSR1)
+            with context.wrap_socket(early._socket, server_hostname=HOST) as secret:
+                secret.sendall(early.handshake)
+                assert secret.recv(12) == b"HTTP/1.1 101"
+
+
 def test_a_new_server_that_is_killed_while_it_loads_changes_nothing() -> None:
     with ServerProcess(*FLAGS) as old, Client(old.url) as client:
         client.send_audio(spell("before and "))
