@@ -106,7 +106,7 @@ def test_stopping_finalises_and_leaves_nothing(number: signal.Signals) -> None:
 
 def test_an_utterance_may_end_before_the_server_does() -> None:
     """Within the time for it; also if a worker dies then. Who says nothing is not waited for."""
-    with ServerProcess(*FLAGS, "--drain-s", "60") as server:
+    with ServerProcess(*FLAGS, "--drain-s", "300") as server:
         with Client(server.url) as speaking, Client(server.url) as silent:
             speaking.send_audio(spell("an utterance that"))
             receive_until(speaking, "an")
@@ -115,7 +115,7 @@ def test_an_utterance_may_end_before_the_server_does() -> None:
             assert silent.close_code == 1001
             os.kill(processes(server.pid)["worker 0"], signal.SIGKILL)
             speaking.send_audio(spell(" is said to its end"))
-            speaking.send_audio(silence(1.0))
+            speaking.send_audio(silence(2.0))
             assert text_of(speaking.until_closed()) == "an utterance that is said to its end"
             assert speaking.close_code == 1001
         assert server.wait() == 0

@@ -62,13 +62,15 @@ def test_real_speech_gives_pyctcdecode_s_text(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("beam_size", [1, 100, 600])
+@pytest.mark.parametrize(("beam_size", "every"), [(1, 1), (100, 1), (600, 4)])
 @pytest.mark.parametrize("with_model", [True, False])
 def test_all_real_speech_gives_pyctcdecode_s_text(
-    clips: Clips, language_model: LanguageModel, beam_size: int, with_model: bool
+    clips: Clips, language_model: LanguageModel, beam_size: int, every: int, with_model: bool
 ) -> None:
+    """At the widest beam, where pyctcdecode takes longest, every fourth clip."""
     assert len(clips) >= 100
-    assert_same_texts(clips, CHARACTERS, beam_size, language_model if with_model else None)
+    model = language_model if with_model else None
+    assert_same_texts(clips[::every], CHARACTERS, beam_size, model)
 
 
 @pytest.mark.parametrize("beam_size", [1, 7, 100])
