@@ -1,7 +1,8 @@
 """Log-probabilities of transcribed clips by a model, chunk by chunk as a worker computes them.
 
 For the benchmarks that judge words rather than a running server. A line of a manifest is
-``{"audio": PATH, "text": TRANSCRIPT, "speaker": NAME}``, paths relative to the manifest.
+``{"audio": PATH, "text": TRANSCRIPT, "speaker": NAME}``, paths relative to the manifest; who speaks
+may be left out.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def spoken_clips(manifest: Path, spec: ModelSpec, limit: int) -> Iterator[Spoken
     """Up to `limit` clips, spread evenly over the manifest, so over its speakers."""
     lines = manifest.read_text(encoding="utf-8").splitlines()
     chosen = np.unique(np.linspace(0, len(lines) - 1, min(limit, len(lines))).astype(int))
-    stepper = EagerStepper(load_model(spec, CPU), spec, BATCH, CPU)
+    stepper = make_stepper(spec)
     for index in chosen.tolist():
         fields = json.loads(lines[index])
         path = manifest.parent / fields["audio"]
@@ -48,12 +49,17 @@ def spoken_clips(manifest: Path, spec: ModelSpec, limit: int) -> Iterator[Spoken
         if rate_hz != spec.sample_rate_hz:
             raise SystemExit(f"{path}: {rate_hz} Hz; the model needs {spec.sample_rate_hz} Hz")
         mono = np.ascontiguousarray(samples[:, 0])
-        log_probs = _log_probs(stepper, spec, mono)
-        yield SpokenClip(path.stem, fields["speaker"], fields["text"], mono, log_probs)
+        log_probs = log_probs_of(mono, stepper, spec)
+        yield SpokenClip(path.stem, fields.get("speaker", ""), fields["text"], mono, log_probs)
 
 
-def _log_probs(
-    stepper: EagerStepper, spec: ModelSpec, samples: NDArray[np.int16]
+def make_stepper(spec: ModelSpec) -> EagerStepper:
+    """The model on the CPU."""
+    return EagerStepper(load_model(spec, CPU), spec, BATCH, CPU)
+
+
+def log_probs_of(
+    samples: NDArray[np.int16], stepper: EagerStepper, spec: ModelSpec
 ) -> NDArray[np.float32]:
     """(frames, vocabulary) of a segment that is these samples."""
     frames = spec.frames_of(len(samples))

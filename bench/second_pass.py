@@ -22,19 +22,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.both_passes import BothPasses
 from bench.clip_log_probs import SpokenClip, spoken_clips
 from bench.confidence import Row, are_right
-from gpu_worker.decoder import ALPHA, BETA
-from gpu_worker.decoding import Aligner, BeamSearch, LanguageModel, Vocabulary
-from gpu_worker.decoding.confidence import UNCALIBRATED
 from gpu_worker.second_pass.choice import supported
-from gpu_worker.second_pass.loading import load_on_cpu
-from gpu_worker.second_pass.rescoring import N_BEST, Rescorer, evidence_of
+from gpu_worker.second_pass.rescoring import evidence_of
 from models import BUNDLED_MODEL
 from models.spec import ModelSpec
 from tools.loadtest.wer import count_word_errors
 
-BEAM_SIZE = 100
 CTC_WEIGHTS = (0.0, 0.02, 0.05, 0.08, 0.1, 0.15, 0.2)
 LANGUAGE_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 WORD_BONUSES = (0.0, 0.25, 0.5, 0.8, 1.2)
@@ -92,49 +88,35 @@ def main() -> None:
 def hear(manifest: Path, limit: int, first_model: Path, second_pass: Path | None) -> list[Heard]:
     """Both passes over the clips."""
     spec = ModelSpec.load(first_model)
-    directory = second_pass or spec.second_pass_path
-    if directory is None or spec.language_model_path is None:
-        raise SystemExit(f"{first_model} names no second pass or no language model")
-    language_model = LanguageModel.load(spec.language_model_path, ALPHA, BETA)
-    vocabulary = Vocabulary(spec.vocabulary, spec.blank)
-    search = BeamSearch(vocabulary, BEAM_SIZE, language_model)
-    aligner = Aligner(vocabulary)
-    model = load_on_cpu(directory)
-    rescorer = Rescorer(vocabulary, language_model, UNCALIBRATED)
+    passes = BothPasses(spec, second_pass)
 
     def both(clip: SpokenClip) -> Heard:
-        search.reset()
-        search.advance(clip.log_probs)
-        first_pass, n_best = search.final(), search.n_best(N_BEST)
-        heard = model.hear([clip.samples])[0]
-        final = rescorer.rescored(clip.log_probs, heard, first_pass, n_best)
+        found = passes.hear(clip.samples, clip.log_probs)
         known = evidence_of(
-            aligner.align(clip.log_probs, final.text), language_model, n_best, heard
+            passes.aligner.align(clip.log_probs, found.final),
+            passes.language_model,
+            found.n_best,
+            found.heard,
         )
-        right = are_right(final.text.split(), clip.text.split())
+        right = are_right(found.final.split(), clip.text.split())
         rows = (Row(clip.speaker, *word) for word in zip(right, known, strict=True))
         hypotheses = tuple(
-            _scored(one.text, one.log_prob, clip.log_probs, aligner, language_model)
-            for one in heard
+            _scored(one.text, one.log_prob, clip.log_probs, passes) for one in found.heard
         )
         nothing = Hypothesis("", "", 0.0, 0.0, 0.0, 0)
-        return Heard(clip.text, first_pass.text, hypotheses or (nothing,), tuple(rows))
+        return Heard(clip.text, found.first_pass, hypotheses or (nothing,), tuple(rows))
 
     return [both(clip) for clip in spoken_clips(manifest, spec, limit)]
 
 
 def _scored(
-    text: str,
-    log_prob: float,
-    log_probs: NDArray[np.float32],
-    aligner: Aligner,
-    language_model: LanguageModel,
+    text: str, log_prob: float, log_probs: NDArray[np.float32], passes: BothPasses
 ) -> Hypothesis:
-    prefixes = aligner.prefix_log_likelihoods(log_probs, text)
-    words = supported(prefixes)
+    prefixes = passes.aligner.prefix_log_likelihoods(log_probs, text)
+    words = supported(prefixes, log_prob)
     cut = " ".join(text.split()[:words])
-    ctc = float(prefixes[words])
-    return Hypothesis(text, cut, log_prob, ctc, language_model.log_prob(cut), words)
+    language = passes.language_model.log_prob(cut)
+    return Hypothesis(text, cut, log_prob, float(prefixes[words]), language, words)
 
 
 def chosen_by(ctc: float, language: float, bonus: float) -> Callable[[Heard], str]:
@@ -148,7 +130,11 @@ def chosen_by(ctc: float, language: float, bonus: float) -> Callable[[Heard], st
             + bonus * hypothesis.words
         )
 
-    return lambda clip: max(clip.hypotheses, key=score).cut
+    def choice(clip: Heard) -> str:
+        said = [hypothesis for hypothesis in clip.hypotheses if hypothesis.words]
+        return max(said, key=score).cut if said else ""
+
+    return choice
 
 
 def oracle(clip: Heard) -> str:

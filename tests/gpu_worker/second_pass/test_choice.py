@@ -14,6 +14,7 @@ from gpu_worker.second_pass.choice import (
     LANGUAGE_WEIGHT,
     LEAST_SUPPORT,
     MISSED_PER_FRAME,
+    SURE_SUPPORT,
     WORD_BONUS,
     choose,
     misses_speech,
@@ -76,21 +77,35 @@ def test_what_runs_on_is_cut_where_ctc_supports_no_more() -> None:
 def test_what_ctc_merely_doubts_is_not_cut() -> None:
     """The last word has lost a tenth of the others' support, or a little more."""
     support = np.array([0.0, 20.0, 50.0, 50.0 * (1 - DOUBT_SHARE)]) - 70.0
-    assert supported(support) == 3
-    assert supported(support - [0.0, 0.0, 0.0, 0.1]) == 2
-    assert supported(np.append(support, support[2])) == 4
+    assert supported(support, -9.0) == 3
+    assert supported(support - [0.0, 0.0, 0.0, 0.1], -9.0) == 2
+    assert supported(np.append(support, support[2]), -9.0) == 4
 
 
 def test_what_ctc_hardly_prefers_to_silence_was_not_said() -> None:
     """As with babble, of which an attention model makes up whole sentences."""
     support = LEAST_SUPPORT * np.arange(5)
-    assert supported(support - 70.0) == 4
-    assert supported(support * 0.99 - 70.0) == 0
+    assert supported(support - 70.0, -9.0) == 4
+    assert supported(support * 0.99 - 70.0, -9.0) == 0
+
+
+def test_what_attention_is_sure_of_needs_less_support() -> None:
+    """As a word that is said alone: CTC hears "to" for "two"."""
+    enough = np.array([-20.0, -20.0 + SURE_SUPPORT + 0.5])
+    assert supported(enough, -0.4) == 1
+    assert supported(enough, -0.6) == 0
 
 
 def test_a_text_that_cannot_have_been_said_is_nothing() -> None:
-    assert supported(np.full(3, -np.inf)) == 0
-    assert supported(np.array([-40.0, -np.inf, -np.inf])) == 0
+    assert supported(np.full(3, -np.inf), -0.1) == 0
+    assert supported(np.array([-40.0, -np.inf, -np.inf]), -0.1) == 0
+
+
+def test_nothing_is_no_rival_of_what_is_supported() -> None:
+    """It has no words that the language model could find unlikely."""
+    heard = [Heard("fox trot", -2.4), Heard("talks rot", -3.0)]
+    scores = Said("fox trot", {"fox trot": -60.0})
+    assert choose(heard, "foxtrot", scores) == "fox trot"
 
 
 def test_what_is_supported_to_its_end_is_not_cut() -> None:
@@ -184,9 +199,13 @@ def test_the_choice_is_that_of_the_scores_alone(
     rated: dict[str, float] = {}
     for hypothesis in heard:
         prefixes = scores.prefixes(hypothesis.text)
-        kept = supported(prefixes)
+        kept = supported(prefixes, hypothesis.log_prob)
+        if kept == 0:
+            continue  # no rival of those that are supported
         text = " ".join(hypothesis.text.split()[:kept])
         score = hypothesis.log_prob + CTC_WEIGHT * prefixes[kept] + WORD_BONUS * kept
         rated[text] = max(rated.get(text, -np.inf), score)
     if rated:
         assert rated[found] == max(rated.values())
+    elif heard:
+        assert found == ""
