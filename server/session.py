@@ -87,6 +87,7 @@ class Session:
         "_limit_bytes",
         "_outgoing",
         "_parameters",
+        "_partial_stands",
         "_resampler",
         "_slot",
         "_surplus",
@@ -136,6 +137,8 @@ class Session:
         self._outgoing: list[bytes] = [] if found else [self._ready(self.id)]
         self._words_awaited = self._has_audio
         """Whether audio has come since the last final."""
+        self._partial_stands = False
+        """Whether the utterance has a partial with words, and no final yet."""
         self._winds_down: Closing | None = None
         self.closing: Closing | None = None
         self.finished = False
@@ -296,14 +299,22 @@ class Session:
         hypothesis = record.hypothesis
         self._words_awaited &= not hypothesis.is_final
         if hypothesis.words or (record.requested and not is_last):
-            message = messages.hypothesis(self._written(hypothesis), self._next_id())
-            self._say(message, passes=not hypothesis.is_final)
-            self.finals += hypothesis.is_final
-            self.partials += not hypothesis.is_final
+            self._tell(hypothesis)
+        elif hypothesis.is_final and self._partial_stands:
+            # Its words were none. A final without words answers a `done`, so a partial takes them
+            # back: whoever shows partials would show them until the next utterance.
+            self._tell(Hypothesis((), 0.0, is_final=False))
         if is_last and self.closing is not None:  # else its client has come back from there
             if self.closing.notice is not None:
                 self._outgoing.append(self.closing.notice)
             self.finished = True
+
+    def _tell(self, hypothesis: Hypothesis) -> None:
+        self._partial_stands = bool(hypothesis.words) and not hypothesis.is_final
+        message = messages.hypothesis(self._written(hypothesis), self._next_id())
+        self._say(message, passes=not hypothesis.is_final)
+        self.finals += hypothesis.is_final
+        self.partials += not hypothesis.is_final
 
     def _next_id(self) -> str:
         return messages.new_id() if self._deliveries is None else self._deliveries.next_id()

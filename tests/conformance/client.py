@@ -31,7 +31,7 @@ from websockets.protocol import State
 from websockets.sync.client import connect
 from websockets.uri import parse_uri
 
-from tests.conformance.hypotheses import Message, check_message
+from tests.conformance.hypotheses import Message, check_message, check_order
 from tests.conformance.waiting import PATIENCE_S
 
 MODEL_RATE_HZ: Final = 16_000
@@ -154,6 +154,7 @@ class Client:
         if message is not None:
             self.received.append(message)
             check_message(message, self.sent_ms)
+            check_order(self.received)
         return message
 
     def _receive(self) -> None:

@@ -37,7 +37,6 @@ def check_hypothesis(message: Message, sent_ms: float) -> None:
     words = message["words"]
     assert message["text"] == " ".join(word["text"] for word in words)
     assert 0.0 <= message["confidence"] <= 1.0
-    assert words or message["isFinal"], "a partial without words is nothing to send"
     for word in words:
         _check_types(word, WORD_TYPES)
         assert word["text"]
@@ -48,6 +47,18 @@ def check_hypothesis(message: Message, sent_ms: float) -> None:
     for word, following in pairwise(words):
         assert word["start"] <= following["start"]
         assert word["end"] <= following["end"]
+
+
+def check_order(messages: list[Message]) -> None:
+    """Fails if the last of a connection's ``messages`` is a partial without words for nothing.
+
+    One may take back a partial whose utterance has ended without words.
+    """
+    *before, last = [message for message in messages if "text" in message] or [{"words": [None]}]
+    if not last["words"] and not last["isFinal"]:
+        assert before, "a partial without words comes first"
+        assert before[-1]["words"], "a partial without words follows a message without words"
+        assert not before[-1]["isFinal"], "a partial without words follows a final"
 
 
 def text_of(messages: list[Message]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -257,6 +258,46 @@ def test_nothing_is_sent_for_silence() -> None:
     slot.endpoint("")
     assert kinds(session) == []
     assert (session.finals, session.partials) == (0, 0)
+
+
+def test_a_partial_that_no_words_came_of_is_taken_back() -> None:
+    """By a partial: a client may wait for the final without words that answers its `done`."""
+    slot = FakeSlot()
+    session = session_on(slot)
+    for partial in ("hello", "", "a"):
+        slot.partial(partial)
+        slot.endpoint("")
+        slot.endpoint("")
+    messages = said(session)
+    assert [(message["text"], message["isFinal"]) for message in messages] == [
+        ("hello", False),
+        ("", False),
+        ("a", False),
+        ("", False),
+    ]
+    assert session.finals == 0
+
+
+@pytest.mark.parametrize(("partial", "sent"), [("one", ["one", ""]), ("", [])])
+def test_the_end_takes_a_partial_back_as_well(partial: str, sent: list[str]) -> None:
+    slot = FakeSlot()
+    session = session_on(slot)
+    session.receive_audio(pcm(1))
+    slot.partial(partial)
+    session.end(1000, "")
+    slot.answer("")
+    assert kinds(session) == sent
+    assert session.finished
+
+
+def test_a_done_takes_a_partial_back_by_its_final() -> None:
+    slot = FakeSlot()
+    session = session_on(slot)
+    session.receive_text("done")
+    slot.partial("hello")
+    slot.answer("")
+    slot.endpoint("")
+    assert [(m["text"], m["isFinal"]) for m in said(session)] == [("hello", False), ("", True)]
 
 
 def test_every_done_is_answered_also_without_words() -> None:
@@ -540,7 +581,10 @@ def test_any_sequence_of_messages_ends_cleanly(
     assert slot.history.count(MARK) == dones + 1
     assert messages[0]["status"] == "ready"
     assert len({message["msgId"] for message in messages}) == len(messages)
-    assert all(m.get("words") or m.get("isFinal") for m in messages if "text" in m)
+    hypotheses = [m for m in messages if "text" in m]
+    for before, message in pairwise([{"words": []}, *hypotheses]):
+        takes_back = before["words"] and not before["isFinal"]
+        assert message["words"] or message["isFinal"] or takes_back
 
 
 # -- a client that comes back

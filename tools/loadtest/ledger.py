@@ -86,6 +86,7 @@ class StreamLedger:
         self._covered_ms = 0.0
         self._last_partial_s: float | None = None  # of the utterance that is being spoken
         self._last_final_s = -math.inf  # of this turn
+        self._partial_stands = False  # one with words, which no final has settled yet
         self._is_finished = False
         self.is_ready = False
 
@@ -180,8 +181,10 @@ class StreamLedger:
 
     def _partial(self, partial: Hypothesis, now_s: float) -> None:
         self._tally.partials += 1
+        stands, self._partial_stands = self._partial_stands, partial.says_something
         if not partial.says_something:
-            self._tally.note(Fault.MALFORMED, "a partial without words")
+            if not stands:
+                self._tally.note(Fault.MALFORMED, "a partial without words that takes none back")
             return
         end_ms = partial.words[-1].end_ms if partial.words else 0.0
         if end_ms > self._covered_ms:
@@ -192,6 +195,7 @@ class StreamLedger:
         self._last_partial_s = now_s
 
     def _final(self, final: Hypothesis, now_s: float) -> None:
+        self._partial_stands = False
         content = Hypothesis("", final.text, True, final.words)
         if final.words and content in self._final_contents:  # times tell equal texts apart
             self._tally.note(Fault.DUPLICATE, "a final that came before")

@@ -332,15 +332,24 @@ def test_an_empty_final_in_answer_to_the_close_is_no_answer_to_done(
     assert connection.faults() == {}
 
 
-def test_words_past_the_audio_and_partials_without_words_are_malformed(
-    connection: Connection,
-) -> None:
+def test_words_past_the_audio_are_malformed(connection: Connection) -> None:
     connection.play(20.0)
     connection.partial(21.0, (0, 2001))  # rounded up: allowed
     connection.partial(21.0, (0, 2002))
-    connection.partial(21.0)
+    assert connection.faults() == {Fault.MALFORMED: {"a word ends past the audio sent": 1}}
+
+
+def test_a_partial_without_words_takes_others_back_or_is_malformed(connection: Connection) -> None:
+    connection.play(20.0)
+    connection.partial(21.0, (0, 500))
+    connection.partial(21.2)
+    assert connection.faults() == {}
+    connection.partial(21.4)
+    connection.partial(21.5, (0, 500))
+    connection.final(21.6, (0, 500))
+    connection.partial(21.8)
     assert connection.faults() == {
-        Fault.MALFORMED: {"a word ends past the audio sent": 1, "a partial without words": 1}
+        Fault.MALFORMED: {"a partial without words that takes none back": 2}
     }
 
 
