@@ -43,14 +43,12 @@ export class Transcript {
       { ...word, start: word.start + this._offset, end: word.end + this._offset }
     ));
     if (words.length > 0) this._render(words);
-    if (hypothesis.isFinal) {
-      if (words.length > 0) {
-        this.utterances.push({ text: hypothesis.text, confidence: hypothesis.confidence, words });
-        this._announcer.textContent = hypothesis.text;
-      }
-      if (words.length === 0 && this._open) this._open.row.remove();
-      this._open = null;
+    else this._open?.row.remove(); // nothing was said after all
+    if (hypothesis.isFinal && words.length > 0) {
+      this.utterances.push({ text: hypothesis.text, confidence: hypothesis.confidence, words });
+      this._announcer.textContent = hypothesis.text;
     }
+    if (hypothesis.isFinal || words.length === 0) this._open = null;
     this._empty.hidden = this._list.childElementCount > 0;
     if (followed) this._root.scrollTop = this._root.scrollHeight;
   }

@@ -150,6 +150,23 @@ def words_of(utterance: dict[str, Any]) -> list[Word]:
     ]
 
 
+def test_words_that_are_taken_back_are_not_left_on_the_page(console: Browser) -> None:
+    """Neither while the stream goes on nor, as if they had been said, when it is over."""
+    shown = console.run("""
+        import("/console/transcript.js").then(({ Transcript }) => {
+          const transcript = new Transcript(document.getElementById("transcript"));
+          const rows = () => document.querySelectorAll("#utterances > *").length;
+          const word = { text: "foxtrot", confidence: 0.5, start: 0, end: 400, intermed: true };
+          transcript.show({ text: word.text, confidence: 0.5, isFinal: false, words: [word] });
+          const before = rows();
+          transcript.show({ text: "", confidence: 0, isFinal: false, words: [] });
+          transcript.abandonOpen();
+          return [before, rows(), transcript.utterances.length];
+        })
+    """)
+    assert shown == [1, 0, 0]
+
+
 @pytest.mark.parametrize("rate_hz", [8000, 44100])
 def test_every_rate_is_understood(console: Browser, tmp_path: Path, rate_hz: int) -> None:
     console.run(f"document.querySelector('#rate').value = '{rate_hz}'")
