@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any, Final
@@ -30,7 +31,9 @@ def export(
     """Writes ``output`` and returns its provenance.
 
     Geometry, vocabulary, language model and second pass are those of ``like``, the model that
-    training began with; ``results`` are figures of `evaluate`.
+    training began with; ``results`` are figures of `evaluate`. Beside ``like``, or in its place, a
+    language model that other models share is named and not copied. Commands are written down with
+    the names of files and folders alone: where they lay on this machine says nothing elsewhere.
 
     Raises:
         RecipeError: ``checkpoint`` is not one.
@@ -44,7 +47,7 @@ def export(
     fields = json.loads((like.directory / SPEC_FILE).read_text(encoding="utf-8"))
     if like.second_pass is not None:  # a directory beside the model's, not a part of it
         fields["second_pass"] = os.path.relpath(like.directory / like.second_pass, output)
-    if like.language_model_path is not None:
+    if like.language_model_path is not None and not _shares_language_model(like, output):
         fields["language_model"] = like.language_model_path.name
         words = like.language_model_path.parent / "words.txt"
         for path in (like.language_model_path, words):
@@ -56,11 +59,28 @@ def export(
         "steps": state["step"],
         "recipe": state["recipe"],
         **state["about"],
-        "results": results,
+        "runs": [_portable(run) for run in state["about"]["runs"]],
+        "results": [_portable(result) for result in results],
     }
     _write_json(output / PROVENANCE_FILE, provenance)
     ModelSpec.load(output)
     return provenance
+
+
+def _shares_language_model(like: ModelSpec, output: Path) -> bool:
+    """Whether the path of ``like`` to a language model outside of it is right in ``output`` too."""
+    assert like.language_model is not None
+    is_outside = Path(like.language_model).parts[0] == ".."
+    return is_outside and output.resolve().parent == like.directory.resolve().parent
+
+
+def _portable(entry: dict[str, Any]) -> dict[str, Any]:
+    """Something that was run, its command without the folders of this machine."""
+    if "command" not in entry:
+        return entry
+    words = shlex.split(entry["command"])
+    named = [Path(word).name if Path(word).is_absolute() else word for word in words]
+    return {**entry, "command": shlex.join(named)}
 
 
 def _write_json(path: Path, contents: dict[str, Any]) -> None:

@@ -27,18 +27,21 @@ def test_the_engine_gives_the_trained_log_probs(tmp_path: Path) -> None:
     like = ModelSpec.load(folder)
     torch.manual_seed(0)
     model = MoonshineCtc(like).eval()
-    trainer = Trainer(model, Recipe(), CPU, {"runs": [], "data": "tones"})
+    command = "python -m tools.train train /where/it/lay/data run --seed 1"
+    about = {"runs": [{"command": command, "device": "cpu"}], "data": "tones"}
+    trainer = Trainer(model, Recipe(), CPU, about)
     trainer.average["head.bias"] += 0.5
     trainer.average["head.bias"][0] += 1.0
     trainer.save(tmp_path / "checkpoint.pt")
     results = [{"rate_hz": 8000, "greedy_wer": 0.5}]
-    provenance = export(tmp_path / "checkpoint.pt", like, tmp_path / "out", "mine", results)
+    output = tmp_path / "elsewhere" / "out"
+    provenance = export(tmp_path / "checkpoint.pt", like, output, "mine", results)
 
-    spec = ModelSpec.load(tmp_path / "out")
+    spec = ModelSpec.load(output)
     assert spec.name == "mine"
     assert spec.vocabulary == like.vocabulary
     assert spec.language_model == "words.lm"
-    assert (tmp_path / "out" / "words.lm").read_bytes() == b"n-grams"
+    assert (output / "words.lm").read_bytes() == b"n-grams"
     exported = load_model(spec, CPU)
     model.eval().load_state_dict(trainer.average)
     samples = (tones("the same") * 32767).astype(np.int16)
@@ -47,9 +50,26 @@ def test_the_engine_gives_the_trained_log_probs(tmp_path: Path) -> None:
         segment_log_probs(like, model, CPU, samples),
         atol=0.05,  # the weights are rounded to float16
     )
-    written = json.loads((tmp_path / "out" / PROVENANCE_FILE).read_text(encoding="utf-8"))
+    written = json.loads((output / PROVENANCE_FILE).read_text(encoding="utf-8"))
     assert written == provenance
     assert written["results"] == results
+    assert written["runs"] == [
+        {"command": "python -m tools.train train data run --seed 1", "device": "cpu"}
+    ]
     assert written["recipe"]["seed"] == 1
     assert written["data"] == "tones"
-    assert written["weights_sha256"] == sha256_of(tmp_path / "out" / WEIGHTS_FILE)
+    assert written["weights_sha256"] == sha256_of(output / WEIGHTS_FILE)
+
+
+def test_a_language_model_that_is_shared_is_not_copied(tmp_path: Path) -> None:
+    """In the place of the geometry that training began with, or beside it."""
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "words.lm").write_bytes(b"n-grams")
+    like = ModelSpec.load(write_geometry(tmp_path / "like", "../shared/words.lm"))
+    Trainer(MoonshineCtc(like).eval(), Recipe(), CPU, {"runs": []}).save(tmp_path / "checkpoint.pt")
+    for output in (like.directory, tmp_path / "beside"):
+        export(tmp_path / "checkpoint.pt", like, output, "mine", [])
+        spec = ModelSpec.load(output)
+        assert spec.weights == WEIGHTS_FILE
+        assert spec.language_model_path == output / "../shared/words.lm"
+        assert not (output / "words.lm").exists()
