@@ -7,5 +7,5 @@ from typing import Final
 
 BUNDLED_MODEL: Final = Path(__file__).parent / "whisper-tiny-ctc-en"
 MOONSHINE_GEOMETRY: Final = Path(__file__).parent / "moonshine-tiny-ctc-en"
-"""What `tools.train` trains, without weights so far."""
+"""What `tools.train` trains, and its weights so far."""
 ECHO_MODEL: Final = Path(__file__).parent / "echo"

@@ -158,7 +158,7 @@ def _model_options(stage: argparse.ArgumentParser) -> None:
         "--model",
         type=Path,
         default=MOONSHINE_GEOMETRY,
-        help="model directory (default: the geometry of models/moonshine-tiny-ctc-en, no weights)",
+        help="model directory (default: models/moonshine-tiny-ctc-en)",
     )
     stage.add_argument("--checkpoint", type=Path, help="weights of a run instead of the model's")
 
