@@ -18,16 +18,15 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from bench.both_passes import BothPasses
 from bench.clip_log_probs import SpokenClip, log_probs_of, make_stepper, spoken_clips
 from bench.eval import noise
+from bench.eval.audio import WIDE_HZ, Samples
 from gpu_worker.decoding import Aligner
+from gpu_worker.stepper import EagerStepper
 from models import BUNDLED_MODEL
 from models.spec import ModelSpec
-
-Samples = NDArray[np.int16]
 
 A_CLIP: Final = 2
 LEAST_LETTERS: Final = 2
@@ -71,7 +70,8 @@ def main() -> None:
     spec = ModelSpec.load(options.model)
     passes = BothPasses(spec, options.second_pass)
     clips = list(spoken_clips(options.manifest, spec, options.clips))
-    heard = hear(lone_words(clips, passes.aligner, spec), passes, spec)
+    stepper = make_stepper(spec)
+    heard = hear(lone_words(clips, passes.aligner, spec), passes, stepper, spec)
     for one in heard if options.show else ():
         print(f"{one.word.said:16} {one.first_pass!r:20} {one.second_pass!r:20} {one.final!r}")
     for name in ("first_pass", "second_pass", "final"):
@@ -79,7 +79,7 @@ def main() -> None:
         right = sum(text == one.word.said for text, one in zip(texts, heard, strict=True))
         empty = sum(not text for text in texts)
         print(f"{len(heard)} words, {name:11}: {right} right, {empty} empty")
-    noises = hear(bursts(clips, options.noises), passes, spec)
+    noises = hear(bursts(clips, options.noises), passes, stepper, spec)
     for kind in dict.fromkeys(one.word.kind for one in noises):
         texts = [one.final for one in noises if one.word.kind == kind]
         words = sum(len(text.split()) for text in texts)
@@ -116,7 +116,7 @@ def bursts(clips: Sequence[SpokenClip], count: int) -> Iterator[LoneWord]:
     voices = [clip.samples for clip in clips[:40]]
     for _ in range(count):
         length = int(rng.integers(3_200, 32_000))
-        time_s = np.arange(length) / 16_000
+        time_s = np.arange(length) / WIDE_HZ
         voice = voices[int(rng.integers(len(voices)))]
         begin = int(rng.integers(max(1, len(voice) - length)))
         bang = np.exp(-time_s * rng.uniform(5, 60)) * rng.normal(size=length)
@@ -129,12 +129,13 @@ def bursts(clips: Sequence[SpokenClip], count: int) -> Iterator[LoneWord]:
             ("babble", noise.babble(length, voices, rng)),
             ("reversed speech", noise.reversed_speech(voice[begin : begin + length])),
         ):
-            yield LoneWord(kind, "", between_pauses(sound, 16_000, rng))
+            yield LoneWord(kind, "", between_pauses(sound, WIDE_HZ, rng))
 
 
-def hear(words: Iterator[LoneWord], passes: BothPasses, spec: ModelSpec) -> list[Heard]:
+def hear(
+    words: Iterator[LoneWord], passes: BothPasses, stepper: EagerStepper, spec: ModelSpec
+) -> list[Heard]:
     """Each as a segment of its own."""
-    stepper = make_stepper(spec)
     heard = []
     for word in words:
         found = passes.hear(word.samples, log_probs_of(word.samples, stepper, spec))

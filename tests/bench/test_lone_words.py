@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.both_passes import BothPasses
-from bench.clip_log_probs import SpokenClip, spoken_clips
+from bench.clip_log_probs import SpokenClip, make_stepper, spoken_clips
 from bench.lone_words import bursts, hear, lone_words
 from models import BUNDLED_MODEL
 from models.spec import ModelSpec
@@ -30,14 +30,14 @@ def clips() -> list[SpokenClip]:
 
 def test_nearly_every_word_becomes_one(passes: BothPasses, clips: list[SpokenClip]) -> None:
     """2 of 40 are empty and 18 right; held to 7 nats of support a word, 15 were empty."""
-    heard = hear(lone_words(clips, passes.aligner, SPEC), passes, SPEC)
+    heard = hear(lone_words(clips, passes.aligner, SPEC), passes, make_stepper(SPEC), SPEC)
     assert len(heard) == 40
     assert sum(not one.final for one in heard) <= 5
     assert sum(one.final == one.word.said for one in heard) >= 14
 
 
 def test_no_word_comes_of_noise(passes: BothPasses, clips: list[SpokenClip]) -> None:
-    heard = hear(bursts(clips, 5), passes, SPEC)
+    heard = hear(bursts(clips, 5), passes, make_stepper(SPEC), SPEC)
     silent = [one for one in heard if one.word.kind not in {"babble", "reversed speech"}]
     assert len(silent) == 20
     assert [one.final for one in silent] == [""] * 20
