@@ -54,8 +54,9 @@ def check_order(messages: list[Message]) -> None:
 
     One may take back a partial whose utterance has ended without words.
     """
-    *before, last = [message for message in messages if "text" in message] or [{"words": [None]}]
-    if not last["words"] and not last["isFinal"]:
+    last = messages[-1]
+    if "text" in last and not last["words"] and not last["isFinal"]:
+        before = [message for message in messages[:-1] if "text" in message]
         assert before, "a partial without words comes first"
         assert before[-1]["words"], "a partial without words follows a message without words"
         assert not before[-1]["isFinal"], "a partial without words follows a final"
