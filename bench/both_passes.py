@@ -44,7 +44,7 @@ class BothPasses:
         self.aligner: Final = Aligner(vocabulary)
         self._search = BeamSearch(vocabulary, BEAM_SIZE, self.language_model)
         self._model = load_on_cpu(directory)
-        self._rescorer = Rescorer(vocabulary, self.language_model, UNCALIBRATED)
+        self._rescorer = Rescorer(vocabulary, self.language_model, UNCALIBRATED, spec.frame_s)
 
     def hear(self, samples: NDArray[np.int16], log_probs: NDArray[np.float32]) -> Found:
         """``log_probs`` (frames, vocabulary) of the ``samples``."""

@@ -108,7 +108,7 @@ def decode(spec: ModelSpec, path: Path, clips: list[Clip]) -> Texts:
     language_model = LanguageModel.load(path, ALPHA, BETA)
     search = BeamSearch(vocabulary, BEAM_SIZE, language_model)
     taught = taught_words(spec, language_model)
-    rescorer = Rescorer(vocabulary, language_model, UNCALIBRATED, taught)
+    rescorer = Rescorer(vocabulary, language_model, UNCALIBRATED, spec.frame_s, taught)
     texts = Texts([], [])
     for clip in clips:
         search.reset()

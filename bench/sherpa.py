@@ -38,7 +38,7 @@ from torch import nn
 from gpu_worker.acoustic.features import MEL_BINS, SILENCE
 from gpu_worker.acoustic.load import load_model
 from gpu_worker.acoustic.whisper_ctc import Encoder, Head, WhisperCtc
-from models import BUNDLED_MODEL
+from models import WHISPER_CTC_MODEL
 from models.spec import ModelSpec
 from tests.conformance.server_process import HOST, free_port
 from tests.conformance.waiting import wait_until
@@ -264,7 +264,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(lacking, file=sys.stderr)
         return 2
     options.folder.mkdir(parents=True, exist_ok=True)
-    export(ModelSpec.load(BUNDLED_MODEL), options.folder, int8=options.precision == "int8")
+    export(ModelSpec.load(WHISPER_CTC_MODEL), options.folder, int8=options.precision == "int8")
     return 0
 
 

@@ -54,7 +54,7 @@ def main() -> None:
     model = LanguageModel.load(path, ALPHA, BETA) if path is not None else None
     search = BeamSearch(vocabulary, options.beam_size, model)
     aligner = Aligner(vocabulary)
-    frame_ms = 1000 * spec.frame_samples / spec.sample_rate_hz
+    frame_ms = 1000 * spec.frame_s
     errors: dict[str, list[tuple[float, float]]] = {}
     clips = 0
     for clip in spoken_clips(options.manifest, spec, options.clips):

@@ -41,7 +41,7 @@ from shm.process_line import ProcessLine
 
 ALPHA: Final = 0.7
 """Weight of the language model, over natural logarithms."""
-BETA: Final = 2.5
+BETA: Final = 1.5
 """What each word adds to the score; both chosen on development speech (docs/LOG.md)."""
 
 MakeDecoder: TypeAlias = Callable[[DecoderSlot, DecoderFigures], SlotDecoder]
@@ -105,7 +105,9 @@ def _loaded(settings: DecoderSettings) -> tuple[Languages, MakeDecoder]:
         make_search = _search_factory(vocabulary, model, calibration, settings)
         rescorer = None
         if settings.second_pass:
-            rescorer = Rescorer(vocabulary, model, calibration, taught_words(spec, model))
+            rescorer = Rescorer(
+                vocabulary, model, calibration, spec.frame_s, taught_words(spec, model)
+            )
         return Language(number, make_search, rescorer)
 
     def load(files: LanguageSettings) -> Language:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-BUNDLED_MODEL: Final = Path(__file__).parent / "whisper-tiny-ctc-en"
-MOONSHINE_GEOMETRY: Final = Path(__file__).parent / "moonshine-tiny-ctc-en"
-"""What `tools.train` trains, and its weights so far."""
+BUNDLED_MODEL: Final = Path(__file__).parent / "moonshine-tiny-ctc-en"
+"""The default, and what `tools.train` trains."""
+WHISPER_CTC_MODEL: Final = Path(__file__).parent / "whisper-tiny-ctc-en"
+"""The default before it, over another encoder."""
 ECHO_MODEL: Final = Path(__file__).parent / "echo"

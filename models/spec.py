@@ -95,6 +95,11 @@ class ModelSpec:
         return cls(directory, **{**fields, "vocabulary": tuple(vocabulary)})
 
     @property
+    def frame_s(self) -> float:
+        """Seconds of audio for each emission."""
+        return self.frame_samples / self.sample_rate_hz
+
+    @property
     def chunk_samples(self) -> int:
         return self.chunk_frames * self.frame_samples
 

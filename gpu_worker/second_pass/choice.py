@@ -36,9 +36,9 @@ DOUBT_SHARE: Final = 0.1
 """This much of its support a text may lose again to words at its end: they are often quick and
 quiet, and CTC hears worse. With none, one clip in twenty loses words that were said."""
 
-MISSED_PER_FRAME: Final = 1.5
-"""By so many nats a frame CTC may prefer the first pass's text. Of 216 clips none did (1.2 at
-most), nor did babble and reversed speech (0.8); with only their first half, four in five did."""
+MISSED_PER_S: Final = 35.0
+"""By so many nats a second CTC may prefer the first pass's text. Of 1,296 clips none did (26 at
+most); with only their first half, seven in eight did."""
 
 MISSED_WORDS: Final = 4
 """So many words more must the first pass have: short texts can differ much for a letter or two."""
@@ -93,8 +93,8 @@ def supported(prefixes: NDArray[np.float64], log_prob: float) -> int:
     return int(np.flatnonzero(prefixes >= prefixes[best] - DOUBT_SHARE * support)[-1])
 
 
-def misses_speech(text: str, first_pass: str, scores: Scores, frames: int) -> bool:
-    """Whether most of what was said in these ``frames`` is not in the text.
+def misses_speech(text: str, first_pass: str, scores: Scores, seconds: float) -> bool:
+    """Whether most of what was said in these ``seconds`` is not in the text.
 
     An attention model now and then stops after a few words of a long utterance. CTC's words are
     less accurate, but all there.
@@ -102,4 +102,4 @@ def misses_speech(text: str, first_pass: str, scores: Scores, frames: int) -> bo
     if len(first_pass.split()) < len(text.split()) + MISSED_WORDS:
         return False
     ours, theirs = scores.wholes([text, first_pass])
-    return bool(theirs > ours + MISSED_PER_FRAME * frames)
+    return bool(theirs > ours + MISSED_PER_S * seconds)

@@ -50,9 +50,11 @@ class Rescorer:
         vocabulary: Vocabulary,
         language_model: LanguageModel | None,
         calibration: Calibration,
+        frame_s: float,
         taught: TaughtWords = NOTHING_TAUGHT,
     ) -> None:
         """``taught`` are the words that only the operator's language model knows."""
+        self._frame_s = frame_s
         self._aligner = Aligner(vocabulary)
         self._language_model = language_model
         self._calibration = calibration
@@ -68,7 +70,7 @@ class Rescorer:
         """The best of what both passes heard; ``log_probs`` (frames, vocabulary) of the segment."""
         scores = _Scores(self._aligner, log_probs, self._language_model)
         chosen = choose(heard, first_pass.text, scores)
-        if misses_speech(chosen, first_pass.text, scores, len(log_probs)):
+        if misses_speech(chosen, first_pass.text, scores, len(log_probs) * self._frame_s):
             chosen = first_pass.text
         text = self._taught.corrected(chosen, first_pass.text, scores)
         try:

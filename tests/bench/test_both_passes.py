@@ -9,7 +9,7 @@ import pytest
 
 from bench.both_passes import BothPasses
 from bench.clip_log_probs import spoken_clips
-from models import BUNDLED_MODEL, MOONSHINE_GEOMETRY
+from models import BUNDLED_MODEL, WHISPER_CTC_MODEL
 from models.spec import ModelSpec
 from tools.loadtest.wer import count_word_errors
 from tools.train.dataset import sha256_of
@@ -18,7 +18,7 @@ MANIFEST = Path(__file__).parents[2] / "tools/loadtest/audio/transcripts.jsonl"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("directory", "most"), [(BUNDLED_MODEL, 27), (MOONSHINE_GEOMETRY, 20)])
+@pytest.mark.parametrize(("directory", "most"), [(BUNDLED_MODEL, 20), (WHISPER_CTC_MODEL, 27)])
 def test_the_first_pass_is_as_good_as_it_was_and_the_second_better(
     directory: Path, most: int
 ) -> None:
@@ -35,7 +35,7 @@ def test_the_first_pass_is_as_good_as_it_was_and_the_second_better(
 
 
 def test_trained_weights_are_those_of_their_provenance() -> None:
-    written = (MOONSHINE_GEOMETRY / "provenance.json").read_text(encoding="utf-8")
+    written = (BUNDLED_MODEL / "provenance.json").read_text(encoding="utf-8")
     provenance = json.loads(written)
-    assert provenance["weights_sha256"] == sha256_of(MOONSHINE_GEOMETRY / "model.safetensors")
+    assert provenance["weights_sha256"] == sha256_of(BUNDLED_MODEL / "model.safetensors")
     assert {"data", "recipe", "runs", "initial_weights", "results"} <= set(provenance)

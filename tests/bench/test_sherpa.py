@@ -32,13 +32,13 @@ from bench.sherpa import (
 )
 from gpu_worker.acoustic.features import HOP_SAMPLES, SILENCE, LogMel
 from gpu_worker.acoustic.load import load_model
-from models import BUNDLED_MODEL
+from models import WHISPER_CTC_MODEL
 from models.spec import ModelSpec
 from tools.loadtest.clips import BUNDLED_AUDIO
 from tools.train.evaluate import greedy_text, segment_log_probs
 
 CPU = torch.device("cpu")
-SPEC = ModelSpec.load(BUNDLED_MODEL)
+SPEC = ModelSpec.load(WHISPER_CTC_MODEL)
 GEOMETRY = Geometry.of(SPEC)
 CLIPS = ("1272-128104-0000.mp3", "1272-135031-0010.mp3")
 

@@ -36,9 +36,9 @@ def message_of(folder: Path) -> str:
 def test_the_bundled_model() -> None:
     spec = ModelSpec.load(BUNDLED_MODEL)
     assert spec.name == BUNDLED_MODEL.name
-    assert spec.chunk_samples == 10_240
-    assert spec.left_samples == 51_400
-    assert spec.window_samples == 66_800
+    assert spec.chunk_samples == 9_600
+    assert spec.left_samples == 48_256
+    assert spec.window_samples == 62_719
     assert spec.vocabulary[:3] == ("", " ", "'")
     assert len(spec.vocabulary) == 29
     assert spec.language_model_path == BUNDLED_MODEL / "lm.bin"
@@ -150,11 +150,15 @@ def test_a_second_pass_is_a_directory_beside_or_within(tmp_path: Path) -> None:
 @given(samples=st.integers(0, 10**6))
 def test_a_segment_has_a_frame_for_every_begun_one_of_whole_hops(samples: int) -> None:
     spec = ModelSpec.load(BUNDLED_MODEL)
-    hops = samples // 160
+    hops = samples // 64
     frames = spec.frames_of(samples)
-    assert 4 * (frames - 1) < hops <= 4 * frames
+    assert 6 * (frames - 1) < hops <= 6 * frames
 
 
 def test_frames_at_the_edges() -> None:
     spec = ModelSpec.load(BUNDLED_MODEL)
-    assert [spec.frames_of(n) for n in (0, 159, 160, 640, 799, 800)] == [0, 0, 1, 1, 1, 2]
+    assert [spec.frames_of(n) for n in (0, 63, 64, 384, 447, 448)] == [0, 0, 1, 1, 1, 2]
+
+
+def test_how_long_a_frame_is() -> None:
+    assert ModelSpec.load(BUNDLED_MODEL).frame_s == 0.024

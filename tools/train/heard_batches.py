@@ -55,7 +55,7 @@ class HeardBatches:
 
     def __init__(self, outputs: Outputs, spec: ModelSpec, recipe: Recipe) -> None:
         self._outputs, self._spec, self._recipe = outputs, spec, recipe
-        self._frame_s = spec.frame_samples / spec.sample_rate_hz
+        self._frame_s = spec.frame_s
         self._by_length = sorted(outputs.segments, key=lambda segment: segment.frames)
 
     def since(self, step: int) -> Iterator[HeardBatch]:

@@ -7,7 +7,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Final
 
-from models import MOONSHINE_GEOMETRY
+from models import BUNDLED_MODEL
 from tools.train.readers import READERS
 from tools.train.recipe import Recipe
 
@@ -146,10 +146,8 @@ def _evaluate(stage: argparse.ArgumentParser) -> None:
 def _export(stage: argparse.ArgumentParser) -> None:
     stage.add_argument("checkpoint", type=Path)
     stage.add_argument("output", type=Path, help="the model directory to write")
-    stage.add_argument(
-        "--model", type=Path, default=MOONSHINE_GEOMETRY, help="geometry and vocabulary"
-    )
-    stage.add_argument("--name", default=MOONSHINE_GEOMETRY.name, help="the model's name")
+    stage.add_argument("--model", type=Path, default=BUNDLED_MODEL, help="geometry and vocabulary")
+    stage.add_argument("--name", default=BUNDLED_MODEL.name, help="the model's name")
     stage.add_argument("--results", type=Path, nargs="*", default=[], help="files of evaluate")
 
 
@@ -157,7 +155,7 @@ def _model_options(stage: argparse.ArgumentParser) -> None:
     stage.add_argument(
         "--model",
         type=Path,
-        default=MOONSHINE_GEOMETRY,
+        default=BUNDLED_MODEL,
         help="model directory (default: models/moonshine-tiny-ctc-en)",
     )
     stage.add_argument("--checkpoint", type=Path, help="weights of a run instead of the model's")

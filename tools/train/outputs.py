@@ -142,7 +142,7 @@ def compute_outputs(
             lines.writelines(map(_line, segments[begun:]))
             lines.flush()
             bar.update(len(segments) - begun)
-    hours = reached * spec.frame_samples / spec.sample_rate_hz / 3600
+    hours = reached * spec.frame_s / 3600
     summary |= {"segments": len(segments), "hours": round(hours, 3)}
     _write_summary(output / SUMMARY_FILE, summary)
     (output / UNFINISHED_FILE).unlink(missing_ok=True)

@@ -22,7 +22,7 @@ from gpu_worker.acoustic.whisper_ctc import (
     Head,
     WhisperCtc,
 )
-from models import BUNDLED_MODEL
+from models import WHISPER_CTC_MODEL
 from models.spec import ModelSpec
 
 GOLDEN = Path(__file__).parents[2] / "data" / "golden_log_probs.npz"
@@ -39,7 +39,7 @@ def no_gradients() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def spec() -> ModelSpec:
-    return ModelSpec.load(BUNDLED_MODEL)
+    return ModelSpec.load(WHISPER_CTC_MODEL)
 
 
 @pytest.fixture(scope="module")

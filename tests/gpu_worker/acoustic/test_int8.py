@@ -17,7 +17,7 @@ from gpu_worker.acoustic.int8 import Int8Conv1d, Int8Linear, is_supported, round
 from gpu_worker.acoustic.load import load_model
 from gpu_worker.acoustic.whisper_ctc import WhisperCtc
 from gpu_worker.stepper import ThreadedStepper
-from models import BUNDLED_MODEL
+from models import WHISPER_CTC_MODEL
 from models.spec import ModelSpec
 
 CPU = torch.device("cpu")
@@ -199,7 +199,7 @@ def test_rows_may_overlap() -> None:
 
 @pytest.fixture(scope="module")
 def spec() -> ModelSpec:
-    return ModelSpec.load(BUNDLED_MODEL)
+    return ModelSpec.load(WHISPER_CTC_MODEL)
 
 
 @pytest.mark.parametrize("int8", [True, False])

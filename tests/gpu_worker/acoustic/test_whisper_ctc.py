@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from gpu_worker.acoustic.features import HOP_SAMPLES, SILENCE
 from gpu_worker.acoustic.load import load_model
 from gpu_worker.acoustic.whisper_ctc import WhisperCtc
-from models import BUNDLED_MODEL
+from models import WHISPER_CTC_MODEL
 from models.spec import ModelSpec
 from tests.gpu_worker.acoustic.windowed import (
     CPU,
@@ -53,7 +53,7 @@ def clips() -> dict[str, Clip]:
 
 @pytest.fixture(scope="module")
 def spec() -> ModelSpec:
-    return ModelSpec.load(BUNDLED_MODEL)
+    return ModelSpec.load(WHISPER_CTC_MODEL)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from gpu_worker.second_pass.choice import (
     DOUBT_SHARE,
     LANGUAGE_WEIGHT,
     LEAST_SUPPORT,
-    MISSED_PER_FRAME,
+    MISSED_PER_S,
     SURE_SUPPORT,
     WORD_BONUS,
     choose,
@@ -160,10 +160,10 @@ def test_what_nothing_supports_is_empty() -> None:
 def test_a_text_that_stops_early_misses_speech() -> None:
     said = "the quick brown fox jumps over the lazy dog"
     scores = Said(said, silence_costs=20.0)
-    frames = int(7 * 20.0 / MISSED_PER_FRAME)  # seven of the nine words are more than enough
-    assert misses_speech("the", said, scores, frames - 1)
-    assert not misses_speech("the quick", said, scores, frames + 1)
-    assert not misses_speech(said, "the", scores, frames)
+    seconds = 7 * 20.0 / MISSED_PER_S  # seven of the nine words are more than enough
+    assert misses_speech("the", said, scores, seconds - 0.1)
+    assert not misses_speech("the quick", said, scores, seconds + 0.1)
+    assert not misses_speech(said, "the", scores, seconds)
 
 
 def test_a_few_words_less_are_no_missed_speech() -> None:
