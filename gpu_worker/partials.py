@@ -15,7 +15,7 @@ class PartialSchedule:
     """One utterance's partials: the first ``interval_ms`` after its first word began, then so on.
 
     Chunks are the grain: a partial comes with the first chunk that completes the interval. An
-    interval that a chunk alone nearly fills (600 ms and chunks of 640 ms) so means every chunk.
+    interval that a chunk alone fills, as 600 ms with the bundled model, so means every chunk.
     """
 
     __slots__ = ("_due_frames", "_since", "_wishes")

@@ -24,7 +24,7 @@ from shm.words import Words
 MICRO: Final = 1_000_000
 
 LATENCY_S: Final = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24)
-"""Doubling, with the bundled model's chunk of 640 ms as one of the bounds."""
+"""Doubling, from less than a message of audio to what no client would wait for."""
 WINDOWS: Final = (1.0, 2.0, 4.0, 8.0, 12.0, 16.0)
 
 

@@ -1,4 +1,4 @@
-"""Both passes hear the bundled clips: with the default model, and with the one that was trained."""
+"""Both passes hear the bundled clips: with the default model, and with the one before it."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ import numpy as np
 
 MESSAGE_MS: Final = 128
 """The largest message that the protocol allows: 2048 bytes at 8 kHz, 4096 at 16 kHz."""
-CHUNK_CYCLE_S: Final = 0.64
+CHUNK_CYCLE_S: Final = 0.6
 """Servers work in chunks of about this length; starts are spread over at least one of them."""
 HANDSHAKE_SPACING_S: Final = 0.01
 """Many streams are spread over more: so many handshakes a second are no part of the test."""

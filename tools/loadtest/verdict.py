@@ -13,8 +13,8 @@ gap before a partial, and before the end, max <= 6000 ms
     shows up in an arrival, so late partials are caught whichever side of the server is slow.
 partial lag, p99 <= 2500 ms
     A partial may be made during a pause: up to about 800 ms of silence before a server calls it an
-    endpoint; then a chunk of 640 ms has to fill up, 320 ms of look-ahead follow, and the rest,
-    about 700 ms, is for computing and the network. A queue that builds up in the server has no
+    endpoint; then a chunk of 600 ms has to fill up, 300 ms of look-ahead follow, and the rest,
+    about 800 ms, is for computing and the network. A queue that builds up in the server has no
     such limit and shows here first.
 
 Everything else has no allowance: no final lost, no response twice, no error, no refused, failed or

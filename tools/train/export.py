@@ -2,7 +2,8 @@
 
 Weights are the checkpoint's average in float16, under the engine's attribute names; the engine
 computes in float32. `provenance.json` says what would make them again: data hashes,
-recipe, commands, commit, results.
+recipe, commands, commit, results. Where training went on from a model that has one itself, that is
+in it as ``before``.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ def export(
         ModelSpecError: the directory that was written does not hold together.
     """
     state = load_checkpoint(checkpoint)
+    before = _before(like, state["about"])
     output.mkdir(parents=True, exist_ok=True)
     weights = {key: value.half().contiguous() for key, value in state["average"].items()}
     assert all(torch.isfinite(value).all() for value in weights.values()), "beyond float16"
@@ -61,6 +63,7 @@ def export(
         **state["about"],
         "runs": [_portable(run) for run in state["about"]["runs"]],
         "results": [_portable(result) for result in results],
+        **before,
     }
     _write_json(output / PROVENANCE_FILE, provenance)
     ModelSpec.load(output)
@@ -72,6 +75,16 @@ def _shares_language_model(like: ModelSpec, output: Path) -> bool:
     assert like.language_model is not None
     is_outside = Path(like.language_model).parts[0] == ".."
     return is_outside and output.resolve().parent == like.directory.resolve().parent
+
+
+def _before(like: ModelSpec, about: dict[str, Any]) -> dict[str, Any]:
+    """The provenance of ``like``, if its weights are those that training began with."""
+    path = like.directory / PROVENANCE_FILE
+    if not path.is_file():
+        return {}
+    provenance = json.loads(path.read_text(encoding="utf-8"))
+    begun_with = about.get("initial_weights", {}).get("sha256")
+    return {"before": provenance} if provenance["weights_sha256"] == begun_with else {}
 
 
 def _portable(entry: dict[str, Any]) -> dict[str, Any]:

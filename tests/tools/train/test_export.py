@@ -61,6 +61,22 @@ def test_the_engine_gives_the_trained_log_probs(tmp_path: Path) -> None:
     assert written["weights_sha256"] == sha256_of(output / WEIGHTS_FILE)
 
 
+def test_what_training_went_on_from_is_in_the_provenance(tmp_path: Path) -> None:
+    like = ModelSpec.load(write_geometry(tmp_path / "like"))
+    model = MoonshineCtc(like).eval()
+    checkpoint, output = tmp_path / "checkpoint.pt", tmp_path / "out"
+    Trainer(model, Recipe(seed=1), CPU, {"runs": []}).save(checkpoint)
+    first = export(checkpoint, like, output, "first", [])
+    assert "before" not in first
+    sha256 = first["weights_sha256"]
+    for begun_with, known in ((sha256, True), ("another's", False)):
+        about = {"runs": [], "initial_weights": {"sha256": begun_with}}
+        Trainer(model, Recipe(seed=2), CPU, about).save(checkpoint)
+        second = export(checkpoint, ModelSpec.load(output), tmp_path / "on", "second", [])
+        assert second["recipe"]["seed"] == 2
+        assert second.get("before") == (first if known else None)
+
+
 def test_a_language_model_that_is_shared_is_not_copied(tmp_path: Path) -> None:
     """In the place of the geometry that training began with, or beside it."""
     (tmp_path / "shared").mkdir()
