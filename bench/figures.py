@@ -52,7 +52,7 @@ def main() -> int:
     print(f"worker, a step                  {step:7.2f} us")
     print(f"worker, a chunk published       {published:7.2f} us")
     print(f"decoder, a record               {search:7.2f} us")
-    print(f"a chunk of 640 ms, all of these {chunk:7.2f} us, {chunk / 640_000:.4%} of a core")
+    print(f"a chunk of 600 ms, all of these {chunk:7.2f} us, {chunk / 600_000:.4%} of a core")
     clock_ns = iter(range(0, 10**18, 10**10)).__next__
     pages = OperatorPages(plane, clock_ns).all()
     for path in ("/readyz", "/metrics", "/status.json"):
