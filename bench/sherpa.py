@@ -1,8 +1,8 @@
-"""The served weights as a model of sherpa-onnx, and its online WebSocket server with them.
+"""whisper-tiny-ctc-en as a model of sherpa-onnx, and its online WebSocket server with it.
 
     python -m bench.sherpa FOLDER [--precision int8]   writes model.onnx and tokens.txt
 
-They go as a model of its type "streaming Zipformer2 CTC", which has all that a window needs:
+Its weights go as a model of its type "streaming Zipformer2 CTC", which has all that a window needs:
 features as Whisper's, computed by the server; T frames of them for a step, of which it moves on by
 ``decode_chunk_len``, so that the rest is the look-ahead; emissions of 40 ms; and tensors of
 state that it keeps for each stream, joins to a batch, and does not look into. Two of those, meant
@@ -252,7 +252,7 @@ def _quiet() -> Iterator[None]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exports the bundled model; returns the exit status."""
+    """Exports whisper-tiny-ctc-en; returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m bench.sherpa", description=(__doc__ or "").splitlines()[0]
     )

@@ -9,6 +9,7 @@ import pytest
 
 from bench import peers, sherpa
 from bench.peers import NAIVE, SHERPA, Result, comparisons, head, row
+from models import WHISPER_CTC_MODEL
 
 
 def document(p50: float | None) -> dict[str, Any]:
@@ -51,14 +52,19 @@ def test_a_peer_that_is_not_installed_is_left_out(
     assert said == "sherpa-onnx is left out: pip install -c constraints.txt '.[peers]' adds it\n"
 
 
-def test_both_are_greedy_and_of_one_precision(
+def test_both_are_greedy_and_of_one_model_and_precision(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    exported: list[bool] = []
+    exported: list[tuple[Path, bool]] = []
     monkeypatch.setattr(sherpa, "missing", lambda: None)
-    monkeypatch.setattr(sherpa, "export", lambda spec, folder, int8: exported.append(int8))
+    monkeypatch.setattr(
+        sherpa, "export", lambda spec, _, int8: exported.append((spec.directory, int8))
+    )
     monkeypatch.setattr(peers, "precisions", lambda: ("float32", "int8"))
     found = list(comparisons(SHERPA, 100, tmp_path))
     assert [comparison.flags[-1] for comparison in found] == ["float32", "int8"]
-    assert exported == [False, True]
+    assert exported == [(WHISPER_CTC_MODEL, False), (WHISPER_CTC_MODEL, True)]
+    for comparison in found:
+        served = comparison.flags[comparison.flags.index("--model") + 1]
+        assert served == str(WHISPER_CTC_MODEL)
     assert all(comparison.flags[:4] == peers.GREEDY for comparison in found)

@@ -221,7 +221,7 @@ def test_a_stream_s_numbers_do_not_depend_on_its_neighbours(spec: ModelSpec, int
     np.testing.assert_array_equal(steps(2, 0), together[[2, 0]])
 
 
-def test_the_bundled_model_says_nearly_the_same(spec: ModelSpec) -> None:
+def test_a_whole_model_says_nearly_the_same(spec: ModelSpec) -> None:
     models = [load_model(spec, CPU), load_model(spec, CPU, int8=True)]
     assert all(isinstance(model, WhisperCtc) for model in models)
     rng = np.random.default_rng(5)

@@ -1,4 +1,4 @@
-"""The bundled model, through the whole worker, against another implementation's results.
+"""whisper-tiny-ctc-en, through the whole worker, against another implementation's results.
 
 The reference ran over each utterance at once. Here the same audio arrives in pieces, is cut into
 windows and batched, and must give the same numbers.
