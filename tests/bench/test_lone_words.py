@@ -29,11 +29,11 @@ def clips() -> list[SpokenClip]:
 
 
 def test_nearly_every_word_becomes_one(passes: BothPasses, clips: list[SpokenClip]) -> None:
-    """2 of 40 are empty and 18 right; held to 7 nats of support a word, 15 were empty."""
+    """None of 40 is empty, 27 are right. The model before, held to 7 nats a word, had 15 empty."""
     heard = hear(lone_words(clips, passes.aligner, SPEC), passes, make_stepper(SPEC), SPEC)
     assert len(heard) == 40
-    assert sum(not one.final for one in heard) <= 5
-    assert sum(one.final == one.word.said for one in heard) >= 14
+    assert sum(not one.final for one in heard) <= 3
+    assert sum(one.final == one.word.said for one in heard) >= 21
 
 
 def test_no_word_comes_of_noise(passes: BothPasses, clips: list[SpokenClip]) -> None:
