@@ -20,7 +20,7 @@ FIRST_PASS_ALONE: Final = ("--second-pass", "off")
 
 def main() -> int:
     """Runs the benchmarks; 0 if six streams kept their bounds in both load tests."""
-    about = (__doc__ or "").partition("``make bench``: ")[2]
+    about = (__doc__ or "").splitlines()[0]
     argparse.ArgumentParser(prog="python -m bench", description=about).parse_args()
     for module in ("floor", "step", "decoder", "frontends", "idle"):
         run(f"bench.{module}")

@@ -9,7 +9,7 @@ import soundfile
 
 from server.transcribe import AudioFileError, Transcript, read_audio
 from tests.conformance.server_process import ECHO
-from tests.conformance.spelling import RATE_HZ, SPEC, silence, spell
+from tests.conformance.spelling import SPEC, silence, spell
 from tests.server.commands import run
 from tests.server.wav_files import write_wav
 
@@ -103,15 +103,14 @@ def test_transcripts_as_json(tmp_path: Path, speech_file: Path) -> None:
     first, second, third = map(json.loads, outcome.output)
     assert first["file"] == str(speech_file)
     assert first["text"] == "room seventy two is free"
-    frame_s = SPEC.frame_samples / RATE_HZ
     frames = len("room seventy two") + len("is free") + 2  # blanks between double letters
-    assert first["duration_s"] == pytest.approx(2.0 + frames * frame_s)
+    assert first["duration_s"] == pytest.approx(2.0 + frames * SPEC.frame_s)
     words = first["words"]
     assert [word["text"] for word in words] == first["text"].split()
     assert all(set(w) == {"text", "confidence", "start", "end", "intermed"} for w in words)
     assert not any(word["intermed"] for word in words)
     pause_ms = words[3]["start"] - words[2]["end"]
-    assert pause_ms == pytest.approx(2000, abs=1000 * frame_s + 1), "a start is a frame early"
+    assert pause_ms == pytest.approx(2000, abs=1000 * SPEC.frame_s + 1), "a start is a frame early"
     assert second["text"] == "at eight"
     assert (third["text"], third["words"], third["duration_s"]) == ("", [], 0.0)
 
