@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_worker.decoder import ALPHA, BETA
+from gpu_worker.decoder import taught_words
 from gpu_worker.decoding import Aligner, BeamSearch, LanguageModel, ScoredText, Vocabulary
 from gpu_worker.decoding.confidence import UNCALIBRATED
 from gpu_worker.second_pass.loading import load_on_cpu
@@ -32,25 +32,37 @@ class Found:
 
 
 class BothPasses:
-    """The two, with the language model of the first one's directory."""
+    """The two, with one language model."""
 
-    def __init__(self, spec: ModelSpec, second_pass: Path | None = None) -> None:
-        """``second_pass`` is a model directory other than the one that ``spec`` names."""
+    def __init__(
+        self,
+        spec: ModelSpec,
+        second_pass: Path | None = None,
+        language_model: Path | None = None,
+    ) -> None:
+        """``second_pass``, a directory, and ``language_model``: others than ``spec`` names."""
         directory = second_pass or spec.second_pass_path
-        if directory is None or spec.language_model_path is None:
+        path = language_model or spec.language_model_path
+        if directory is None or path is None:
             raise SystemExit(f"{spec.directory} names no second pass or no language model")
         vocabulary = Vocabulary(spec.vocabulary, spec.blank)
-        self.language_model: Final = LanguageModel.load(spec.language_model_path, ALPHA, BETA)
+        self.language_model: Final = LanguageModel.load(path, spec.alpha, spec.beta)
         self.aligner: Final = Aligner(vocabulary)
         self._search = BeamSearch(vocabulary, BEAM_SIZE, self.language_model)
         self._model = load_on_cpu(directory)
-        self._rescorer = Rescorer(vocabulary, self.language_model, UNCALIBRATED, spec.frame_s)
+        taught = taught_words(spec, self.language_model)
+        self._rescorer = Rescorer(
+            vocabulary, self.language_model, UNCALIBRATED, spec.frame_s, taught
+        )
 
     def hear(self, samples: NDArray[np.int16], log_probs: NDArray[np.float32]) -> Found:
         """``log_probs`` (frames, vocabulary) of the ``samples``."""
+        return self.decode(log_probs, self._model.hear([samples])[0])
+
+    def decode(self, log_probs: NDArray[np.float32], heard: tuple[Heard, ...]) -> Found:
+        """With what the second pass ``heard`` before."""
         self._search.reset()
         self._search.advance(log_probs)
         first_pass, n_best = self._search.final(), tuple(self._search.n_best(N_BEST))
-        heard = self._model.hear([samples])[0]
         final = self._rescorer.rescored(log_probs, heard, first_pass, n_best)
         return Found(first_pass.text, n_best, heard, final.text)

@@ -32,7 +32,6 @@ import torch
 from numpy.typing import NDArray
 
 from bench.clip_log_probs import SpokenClip, spoken_clips
-from gpu_worker.decoder import ALPHA, BETA
 from gpu_worker.decoding import Aligner, BeamSearch, LanguageModel, Vocabulary
 from gpu_worker.decoding.confidence import (
     CONFIDENCE_FILE,
@@ -103,7 +102,7 @@ def collected(spec: ModelSpec, clips: Iterable[SpokenClip], beam_size: int) -> l
     """
     vocabulary = Vocabulary(spec.vocabulary, spec.blank)
     path = spec.language_model_path
-    model = LanguageModel.load(path, ALPHA, BETA) if path is not None else None
+    model = LanguageModel.load(path, spec.alpha, spec.beta) if path is not None else None
     search = BeamSearch(vocabulary, beam_size, model, Calibration.load(spec.directory))
     aligner = Aligner(vocabulary)
     rows: list[Row] = []

@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 from websockets.asyncio.server import ServerConnection, serve
 
 from gpu_worker.acoustic.load import load_model
-from gpu_worker.decoder import ALPHA, BETA
 from gpu_worker.decoding import FrameHypothesis, LanguageModel, ReferenceSearch, Vocabulary
 from gpu_worker.device import uses_int8
 from gpu_worker.stepper import EagerStepper
@@ -132,7 +131,7 @@ def load(beam: int) -> Recogniser:
     recogniser = Recogniser(
         spec,
         EagerStepper(load_model(spec, CPU, int8=uses_int8("auto", CPU)), spec, 1, CPU),
-        None if path is None else LanguageModel.load(path, ALPHA, BETA),
+        None if path is None else LanguageModel.load(path, spec.alpha, spec.beta),
         beam,
     )
     recogniser.search()  # the first one builds pyctcdecode's tree of known words, for seconds

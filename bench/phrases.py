@@ -20,12 +20,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.both_passes import BothPasses
 from bench.clip_log_probs import spoken_clips
-from gpu_worker.decoder import ALPHA, BETA, taught_words
-from gpu_worker.decoding import BeamSearch, LanguageModel, Vocabulary
-from gpu_worker.decoding.confidence import UNCALIBRATED
-from gpu_worker.second_pass.loading import load_on_cpu
-from gpu_worker.second_pass.rescoring import N_BEST, Rescorer
 from models import BUNDLED_MODEL
 from models.spec import ModelSpec
 from shm.heard import Heard
@@ -36,7 +32,6 @@ from tools.lm.ngrams import NgramModel
 from tools.lm.programs import find_program
 from tools.loadtest.wer import count_word_errors
 
-BEAM_SIZE: Final = 100
 BASE: Final = BUNDLED_MODEL / BINARY_FILE
 
 
@@ -45,14 +40,7 @@ class Clip(NamedTuple):
 
     text: str
     log_probs: NDArray[np.float32]
-    heard: list[Heard]
-
-
-class Texts(NamedTuple):
-    """What either pass makes of the clips."""
-
-    first_pass: list[str]
-    finals: list[str]
+    heard: tuple[Heard, ...]
 
 
 def main() -> None:
@@ -69,14 +57,15 @@ def main() -> None:
     except LmError as error:
         parser.error(str(error))  # now, and not when everything has been heard
     spec = ModelSpec.load(BUNDLED_MODEL)
-    clips = hear(spec, options.manifest, options.clips)
+    passes = BothPasses(spec)
+    clips = hear(spec, options.manifest, options.clips, passes)
     words = rarest_words(load_model(BASE), clips, options.rarest)
     others = options.others.read_text(encoding="utf-8").split() if options.others else []
     listed = sorted({*words, *others})
     spoken = sum(clip.text.split().count(word) for clip in clips for word in words)
     print(f"{len(clips)} clips; {len(words)} words of theirs, {spoken} times spoken:")
     print(" ".join(words))
-    report("without phrases", decode(spec, BASE, clips), clips, words, listed)
+    report("without phrases", passes, clips, words, listed)
     with tempfile.TemporaryDirectory() as scratch:
         directory = Path(scratch)
         phrases = directory / "phrases.txt"
@@ -89,7 +78,8 @@ def main() -> None:
         )
         for line in build(recipe):
             print(line)
-        report("with phrases", decode(spec, directory / BINARY_FILE, clips), clips, words, listed)
+        passes = BothPasses(spec, language_model=directory / BINARY_FILE)
+        report("with phrases", passes, clips, words, listed)
 
 
 def rarest_words(model: NgramModel, clips: list[Clip], count: int) -> list[str]:
@@ -102,33 +92,19 @@ def rarest_words(model: NgramModel, clips: list[Clip], count: int) -> list[str]:
     return sorted(log10, key=lambda word: (log10[word], word))[:count]
 
 
-def decode(spec: ModelSpec, path: Path, clips: list[Clip]) -> Texts:
-    """The texts that a decoder process with this language model would give."""
-    vocabulary = Vocabulary(spec.vocabulary, spec.blank)
-    language_model = LanguageModel.load(path, ALPHA, BETA)
-    search = BeamSearch(vocabulary, BEAM_SIZE, language_model)
-    taught = taught_words(spec, language_model)
-    rescorer = Rescorer(vocabulary, language_model, UNCALIBRATED, spec.frame_s, taught)
-    texts = Texts([], [])
-    for clip in clips:
-        search.reset()
-        search.advance(clip.log_probs)
-        first_pass, n_best = search.final(), search.n_best(N_BEST)
-        final = rescorer.rescored(clip.log_probs, clip.heard, first_pass, n_best)
-        texts.first_pass.append(first_pass.text)
-        texts.finals.append(final.text)
-    return texts
-
-
-def report(name: str, texts: Texts, clips: list[Clip], words: list[str], listed: list[str]) -> None:
-    """Prints a line for either pass."""
-    for kind, found in (("first pass", texts.first_pass), ("finals", texts.finals)):
+def report(
+    name: str, passes: BothPasses, clips: list[Clip], words: list[str], listed: list[str]
+) -> None:
+    """Prints a line for either pass, as a decoder process with this language model would hear."""
+    found = [passes.decode(clip.log_probs, clip.heard) for clip in clips]
+    kinds = {"first pass": [f.first_pass for f in found], "finals": [f.final for f in found]}
+    for kind, texts in kinds.items():
         recognised = made_up = 0
-        for text, clip in zip(found, clips, strict=True):
+        for text, clip in zip(texts, clips, strict=True):
             heard, said = Counter(text.split()), Counter(clip.text.split())
             recognised += sum(min(heard[word], said[word]) for word in words)
             made_up += sum(max(heard[word] - said[word], 0) for word in listed)
-        errors = count_word_errors((c.text, text) for c, text in zip(clips, found, strict=True))
+        errors = count_word_errors((c.text, text) for c, text in zip(clips, texts, strict=True))
         print(
             f"{name + ', ' + kind:<28} recognised {recognised:3}, made up {made_up:3}, "
             f"word error rate {100 * (errors.rate or 0):.2f}% ({errors.errors} of {errors.words})",
@@ -136,14 +112,13 @@ def report(name: str, texts: Texts, clips: list[Clip], words: list[str], listed:
         )
 
 
-def hear(spec: ModelSpec, manifest: Path, count: int) -> list[Clip]:
+def hear(spec: ModelSpec, manifest: Path, count: int, passes: BothPasses) -> list[Clip]:
     """Clips through the bundled acoustic model and the second pass."""
-    assert spec.second_pass_path is not None
-    model = load_on_cpu(spec.second_pass_path)
-    return [
-        Clip(to_spoken(clip.text.lower()), clip.log_probs, list(model.hear([clip.samples])[0]))
-        for clip in spoken_clips(manifest, spec, count)
-    ]
+    found = []
+    for clip in spoken_clips(manifest, spec, count):
+        heard = passes.hear(clip.samples, clip.log_probs).heard
+        found.append(Clip(to_spoken(clip.text.lower()), clip.log_probs, heard))
+    return found
 
 
 if __name__ == "__main__":

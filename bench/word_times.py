@@ -22,7 +22,6 @@ import numpy as np
 import torch
 
 from bench.clip_log_probs import SpokenClip, spoken_clips
-from gpu_worker.decoder import ALPHA, BETA
 from gpu_worker.decoding import Aligner, BeamSearch, LanguageModel, Vocabulary, spoken_frames
 from models import BUNDLED_MODEL
 from models.spec import ModelSpec
@@ -51,7 +50,7 @@ def main() -> None:
     sphinx = make_sphinx(spec.sample_rate_hz)
     vocabulary = Vocabulary(spec.vocabulary, spec.blank)
     path = spec.language_model_path
-    model = LanguageModel.load(path, ALPHA, BETA) if path is not None else None
+    model = LanguageModel.load(path, spec.alpha, spec.beta) if path is not None else None
     search = BeamSearch(vocabulary, options.beam_size, model)
     aligner = Aligner(vocabulary)
     frame_ms = 1000 * spec.frame_s

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 
 from gpu_worker.acoustic.load import load_model
-from gpu_worker.decoder import ALPHA, BETA
 from gpu_worker.decoding import Calibration, ConfidenceError, LanguageModel, LanguageModelError
 from gpu_worker.device import (
     DeviceError,
@@ -96,7 +95,7 @@ def _model(directory: str, device_name: str, precision: str) -> str:
 
 
 def _language_model(path: Path) -> str:
-    LanguageModel.load(path, ALPHA, BETA)
+    LanguageModel.load(path, alpha=1, beta=0)
     return f"{path} loads"
 
 

@@ -14,7 +14,7 @@ import gc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 from gpu_worker.decoding import (
     BeamSearch,
@@ -38,11 +38,6 @@ from shm.child import ROUND_TIMEOUT_MS, Child, run_child
 from shm.decoder_slot import DecoderSlot
 from shm.language import numbers_in_use
 from shm.process_line import ProcessLine
-
-ALPHA: Final = 0.7
-"""Weight of the language model, over natural logarithms."""
-BETA: Final = 1.5
-"""What each word adds to the score; both chosen on development speech (docs/LOG.md)."""
 
 MakeDecoder: TypeAlias = Callable[[DecoderSlot, DecoderFigures], SlotDecoder]
 
@@ -111,7 +106,7 @@ def _loaded(settings: DecoderSettings) -> tuple[Languages, MakeDecoder]:
         return Language(number, make_search, rescorer)
 
     def load(files: LanguageSettings) -> Language:
-        return language(files.number, _language_model(files))
+        return language(files.number, _language_model(files, spec))
 
     known = [LanguageSettings(**fields) for fields in settings.language_models]
     newest = load(known[-1]) if known else language(NO_MODEL, None)
@@ -129,12 +124,12 @@ def _loaded(settings: DecoderSettings) -> tuple[Languages, MakeDecoder]:
     return languages, make_decoder
 
 
-def _language_model(files: LanguageSettings) -> LanguageModel:
+def _language_model(files: LanguageSettings, spec: ModelSpec) -> LanguageModel:
     """The model behind inherited descriptors; errors name the file that it is a copy of."""
     path = Path(f"/proc/self/fd/{files.model_fd}")
     words = None if files.words_fd is None else Path(f"/proc/self/fd/{files.words_fd}")
     try:
-        return LanguageModel.load(path, ALPHA, BETA, words)
+        return LanguageModel.load(path, spec.alpha, spec.beta, words)
     except LanguageModelError as error:
         said = str(error).replace(str(path), files.name)
         if words is not None:

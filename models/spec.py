@@ -8,11 +8,42 @@ one, a KenLM language model with its word list.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 SPEC_FILE: Final = "model.json"
+
+_RULES: Final[tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...]] = (
+    (
+        ("sample_rate_hz", "frame_samples", "hop_samples", "chunk_frames"),
+        lambda value: type(value) is int and value >= 1,
+        "a positive integer",
+    ),
+    (
+        ("left_frames", "right_samples", "margin_samples", "blank"),
+        lambda value: type(value) is int and value >= 0,
+        "an integer from 0",
+    ),
+    (
+        ("alpha", "beta"),
+        lambda value: type(value) in (int, float) and -100 <= value <= 100,
+        "a number from -100 to 100",
+    ),
+    (("name", "architecture"), lambda value: isinstance(value, str), "a string"),
+    (
+        ("weights", "language_model", "second_pass"),
+        lambda value: isinstance(value, str | None),
+        "a name or null",
+    ),
+    (
+        ("vocabulary",),
+        lambda value: isinstance(value, list) and all(isinstance(token, str) for token in value),
+        "a list of strings",
+    ),
+)
+"""Fields of the file, what holds of each value, and what it must be, in words."""
 
 
 class ModelSpecError(Exception):
@@ -27,7 +58,9 @@ class ModelSpec:
     ``left_frames`` before the chunk to ``right_samples`` after it, and on the model's state if it
     carries one. ``margin_samples`` more are staged before the left context (what the first feature
     frame of the window reaches back). ``hop_samples`` is the step of a feature frame: a segment of
-    n samples has ceil((n // hop_samples) / (frame_samples / hop_samples)) emissions.
+    n samples has ceil((n // hop_samples) / (frame_samples / hop_samples)) emissions. ``alpha``
+    weighs a language model against the emissions, over natural logarithms, and ``beta`` is what
+    each word adds to the score; a model that is surer of its letters wants less of either.
     """
 
     directory: Path
@@ -42,6 +75,8 @@ class ModelSpec:
     margin_samples: int
     vocabulary: tuple[str, ...]
     blank: int
+    alpha: float
+    beta: float
     weights: str | None
     language_model: str | None
     second_pass: str | None
@@ -73,21 +108,11 @@ class ModelSpec:
             raise ModelSpecError(
                 f"{path} must be an object with exactly: {', '.join(sorted(expected))}"
             )
-        for name in ("sample_rate_hz", "frame_samples", "hop_samples", "chunk_frames"):
-            if type(fields[name]) is not int or fields[name] < 1:
-                raise ModelSpecError(f"{path}: {name} must be a positive integer")
-        for name in ("left_frames", "right_samples", "margin_samples", "blank"):
-            if type(fields[name]) is not int or fields[name] < 0:
-                raise ModelSpecError(f"{path}: {name} must be an integer from 0")
-        for name in ("name", "architecture"):
-            if not isinstance(fields[name], str):
-                raise ModelSpecError(f"{path}: {name} must be a string")
-        for name in ("weights", "language_model", "second_pass"):
-            if not isinstance(fields[name], str | None):
-                raise ModelSpecError(f"{path}: {name} must be a name or null")
+        for names, holds, what in _RULES:
+            for name in names:
+                if not holds(fields[name]):
+                    raise ModelSpecError(f"{path}: {name} must be {what}")
         vocabulary = fields["vocabulary"]
-        if not isinstance(vocabulary, list) or not all(isinstance(t, str) for t in vocabulary):
-            raise ModelSpecError(f"{path}: vocabulary must be a list of strings")
         if fields["blank"] >= len(vocabulary):
             raise ModelSpecError(f"{path}: blank must be an index of the vocabulary")
         if fields["frame_samples"] % fields["hop_samples"]:

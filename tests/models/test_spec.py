@@ -72,7 +72,7 @@ def test_a_directory_in_its_place(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["[]", "3", "null", "{}", '{"name": "x"}'])
 def test_something_else_than_the_fields(tmp_path: Path, text: str) -> None:
     message = message_of(written(tmp_path, text))
-    assert message.startswith("must be an object with exactly: architecture, blank, ")
+    assert message.startswith("must be an object with exactly: alpha, architecture, beta, ")
     assert all(name in message for name in FIELDS)
     assert "directory" not in message
 
@@ -93,6 +93,21 @@ def test_sizes_are_positive_integers(tmp_path: Path, name: str, value: object) -
 @pytest.mark.parametrize("value", [-1, 0.5, "0", None, False])
 def test_contexts_are_integers_from_0(tmp_path: Path, name: str, value: object) -> None:
     assert message_of(changed(tmp_path, **{name: value})) == f"{name} must be an integer from 0"
+
+
+@pytest.mark.parametrize("name", ["alpha", "beta"])
+@pytest.mark.parametrize("value", [None, "0.7", True, float("nan"), float("inf"), 10**400])
+def test_weights_of_scores_are_numbers(tmp_path: Path, name: str, value: object) -> None:
+    assert (
+        message_of(changed(tmp_path, **{name: value}))
+        == f"{name} must be a number from -100 to 100"
+    )
+
+
+@pytest.mark.parametrize("value", [0, -1, 2.5])
+def test_weights_of_scores(tmp_path: Path, value: float) -> None:
+    spec = ModelSpec.load(changed(tmp_path, alpha=value, beta=value))
+    assert (spec.alpha, spec.beta) == (value, value)
 
 
 @pytest.mark.parametrize("name", ["name", "architecture"])

@@ -132,7 +132,9 @@ def _evaluate(options: argparse.Namespace, arguments: list[str]) -> None:
     device = _device(options)
     spec, model = _model(options, device)
     recordings = list(manifest(options.manifest))[:: options.every]
-    decoding = Decoding(options.beam, spec.language_model_path, options.alpha, options.beta)
+    alpha = spec.alpha if options.alpha is None else options.alpha
+    beta = spec.beta if options.beta is None else options.beta
+    decoding = Decoding(options.beam, spec.language_model_path, alpha, beta)
     accuracies = evaluate(spec, model, device, recordings, decoding, options.rates)
     figures = [
         {

@@ -138,8 +138,10 @@ def _evaluate(stage: argparse.ArgumentParser) -> None:
     stage.add_argument("--every", type=int, default=1, metavar="N", help="only every Nth clip")
     stage.add_argument("--rates", type=int, nargs="+", default=[16_000, 8_000], metavar="HZ")
     stage.add_argument("--beam", type=int, default=100)
-    stage.add_argument("--alpha", type=float, default=0.5, help="weight of the language model")
-    stage.add_argument("--beta", type=float, default=1.5, help="bonus per word")
+    stage.add_argument(
+        "--alpha", type=float, help="weight of the language model (default: the model's)"
+    )
+    stage.add_argument("--beta", type=float, help="bonus per word (default: the model's)")
     stage.add_argument("--json", type=Path, help="write the figures, with all texts, to this file")
 
 

@@ -13,6 +13,7 @@ in one variant is 90 MB at a width of 288.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -173,7 +174,10 @@ def _whole_groups(output: Path, clips: int) -> list[HeardSegment]:
 
 
 def _write_summary(path: Path, summary: dict[str, Any]) -> None:
-    path.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    """Whole or not at all."""
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    os.replace(part, path)
 
 
 def _line(segment: HeardSegment) -> str:

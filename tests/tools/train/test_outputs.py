@@ -111,6 +111,21 @@ def test_it_goes_on_where_it_had_only_begun(
     assert (tmp_path / OUTPUTS_FILE).read_bytes() == (folder / OUTPUTS_FILE).read_bytes()
 
 
+def test_it_can_be_killed_while_it_writes_its_settings(
+    folder: Path, tone_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            compute(tone_data, tmp_path)
+    assert not (tmp_path / UNFINISHED_FILE).exists()
+    compute(tone_data, tmp_path)
+    assert (tmp_path / OUTPUTS_FILE).read_bytes() == (folder / OUTPUTS_FILE).read_bytes()
+
+
 def test_a_part_that_is_gone_is_told(folder: Path, tone_data: Dataset, tmp_path: Path) -> None:
     for file in folder.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
