@@ -75,6 +75,7 @@ def spec_of(shape: Shape) -> ModelSpec:
         margin_samples=0,
         vocabulary=(*(f"piece {number}" for number in range(shape.vocabulary - 1)), ""),
         blank=shape.vocabulary - 1,
+        stateful=True,
         alpha=0.0,
         beta=0.0,
         weights=None,

@@ -80,8 +80,9 @@ def _stepper(
     child: Child, settings: WorkerSettings, spec: ModelSpec, device: torch.device
 ) -> Stepper:
     """All that takes its time: the model, and its graph."""
-    model = load_model(spec, device, int8=uses_int8(settings.precision, device))
-    batch = min(windows_at_a_time(device), len(_slots(child)))
+    slots = len(_slots(child))
+    model = load_model(spec, device, slots, int8=uses_int8(settings.precision, device))
+    batch = min(windows_at_a_time(device), slots)
     return make_stepper(model, spec, batch, device)
 
 

@@ -76,7 +76,10 @@ class EndpointRules:
     def of_model(
         spec: ModelSpec, times: EndpointTimes | None = None, *, early: bool = True
     ) -> EndpointRules:
-        """The rules for a model; without ``times`` with the default ones."""
+        """The rules for a model; without ``times`` with the default ones.
+
+        A stateful model is never asked early: it cannot take back a chunk that it has heard.
+        """
         times = times or EndpointTimes()
 
         def frames(milliseconds: int) -> int:
@@ -91,7 +94,7 @@ class EndpointRules:
             long_trailing_silence=frames(min(LONG_TRAILING_SILENCE_MS, times.trailing_silence_ms)),
             onset_margin=frames(ONSET_MARGIN_MS),
             max_frames=frames(MAX_SEGMENT_S * 1000),
-            early=early,
+            early=early and not spec.stateful,
             audible_difference_rms=AUDIBLE_DIFFERENCE_RMS,
         )
 

@@ -31,6 +31,7 @@ _RULES: Final[tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...]] = 
         lambda value: type(value) in (int, float) and -100 <= value <= 100,
         "a number from -100 to 100",
     ),
+    (("stateful",), lambda value: isinstance(value, bool), "true or false"),
     (("name", "architecture"), lambda value: isinstance(value, str), "a string"),
     (
         ("weights", "language_model", "second_pass"),
@@ -55,12 +56,14 @@ class ModelSpec:
     """The contract of one acoustic model. Frames are emissions; samples are at the model's rate.
 
     A chunk is ``chunk_frames`` emissions. Its log-probabilities depend on the segment's audio from
-    ``left_frames`` before the chunk to ``right_samples`` after it, and on the model's state if it
-    carries one. ``margin_samples`` more are staged before the left context (what the first feature
-    frame of the window reaches back). ``hop_samples`` is the step of a feature frame: a segment of
-    n samples has ceil((n // hop_samples) / (frame_samples / hop_samples)) emissions. ``alpha``
-    weighs a language model against the emissions, over natural logarithms, and ``beta`` is what
-    each word adds to the score; a model that is surer of its letters wants less of either.
+    ``left_frames`` before the chunk to ``right_samples`` after it, and, if the model is
+    ``stateful``, on what it keeps of the segment's chunks before. ``margin_samples`` more are
+    staged before the left context (what the first feature frame of the window reaches back).
+    ``hop_samples`` is the step of a feature frame: a segment of n samples has
+    ceil((n // hop_samples) / (frame_samples / hop_samples)) emissions.
+
+    ``alpha`` weighs a language model against the emissions, over natural logarithms, and ``beta``
+    is what each word adds to the score; a model that is surer of its letters wants less of either.
     """
 
     directory: Path
@@ -75,6 +78,7 @@ class ModelSpec:
     margin_samples: int
     vocabulary: tuple[str, ...]
     blank: int
+    stateful: bool
     alpha: float
     beta: float
     weights: str | None

@@ -12,20 +12,29 @@ from safetensors.torch import load_file
 
 from gpu_worker.acoustic.contract import AcousticModel
 from gpu_worker.acoustic.echo import Echo
+from gpu_worker.acoustic.installed import build_installed, installed_names
 from gpu_worker.acoustic.moonshine_ctc import MoonshineCtc, shape_of
 from gpu_worker.acoustic.whisper_ctc import WhisperCtc
 from models.spec import ModelSpec, ModelSpecError
 
 
-def load_model(spec: ModelSpec, device: torch.device, *, int8: bool = False) -> AcousticModel:
+def load_model(
+    spec: ModelSpec, device: torch.device, slots: int = 1, *, int8: bool = False
+) -> AcousticModel:
     """The model on ``device``, in evaluation mode: in float32, or in 8 bits on a CPU.
+
+    One that keeps state has rows of it for so many ``slots``. Precision is left to architectures
+    that other packages bring.
 
     Raises:
         ModelSpecError: an unknown architecture, or weights that cannot be read or do not fit it.
     """
     build = _ARCHITECTURES.get(spec.architecture)
     if build is None:
-        known = ", ".join(sorted(_ARCHITECTURES))
+        installed = build_installed(spec, device, slots)
+        if installed is not None:
+            return installed
+        known = ", ".join(sorted({*_ARCHITECTURES, *installed_names()}))
         raise ModelSpecError(
             f"{spec.directory}: unknown architecture '{spec.architecture}' (known: {known})"
         )

@@ -31,6 +31,7 @@ TINY: Final = ModelSpec(
     margin_samples=1,
     vocabulary=("", " ", "a", "b", "c", "d"),
     blank=0,
+    stateful=False,
     alpha=0.7,
     beta=1.5,
     weights=None,

@@ -40,6 +40,7 @@ SPEC: Final = ModelSpec(
     margin_samples=256,
     vocabulary=("", *" 'abcdefghijklmnopqrstuvwxyz"),
     blank=0,
+    stateful=False,
     alpha=0.7,
     beta=1.5,
     weights=None,
