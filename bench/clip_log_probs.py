@@ -55,7 +55,8 @@ def spoken_clips(manifest: Path, spec: ModelSpec, limit: int) -> Iterator[Spoken
 
 def make_stepper(spec: ModelSpec) -> EagerStepper:
     """The model on the CPU."""
-    return EagerStepper(load_model(spec, CPU), spec, BATCH, CPU)
+    batch = 1 if spec.stateful else BATCH
+    return EagerStepper(load_model(spec, CPU), spec, batch, CPU)
 
 
 def log_probs_of(
@@ -65,7 +66,7 @@ def log_probs_of(
     frames = spec.frames_of(len(samples))
     starts = np.arange(0, frames * spec.frame_samples, spec.chunk_samples) - spec.left_samples
     parts: list[NDArray[np.float32]] = []
-    for group in np.array_split(starts, range(BATCH, len(starts), BATCH)):
+    for group in np.array_split(starts, range(stepper.batch, len(starts), stepper.batch)):
         for item, start in enumerate(group.tolist()):
             begin = max(0, -start)
             end = min(spec.window_samples, len(samples) - start)

@@ -101,17 +101,18 @@ def segment_log_probs(
 ) -> NDArray[np.float32]:
     """(frames, vocabulary): one segment through the model's windows."""
     windows, spans = cut(samples, spec.left_samples, spec.chunk_samples, spec.window_samples)
+    most = 1 if spec.stateful else _MOST_WINDOWS
     parts = []
-    for first in range(0, len(windows), _MOST_WINDOWS):
-        batch = slice(first, first + _MOST_WINDOWS)
+    for first in range(0, len(windows), most):
+        batch = slice(first, first + most)
         pcm = windows[batch]
-        rows = torch.zeros(len(pcm), dtype=torch.int64, device=device)
+        numbers = torch.arange(first, first + len(pcm), device=device)
         with torch.inference_mode():
             log_probs = model.step(
                 torch.from_numpy(pcm).to(device),
                 torch.from_numpy(spans[batch]).to(device),
-                rows,
-                rows == 1,
+                torch.ones_like(numbers),
+                numbers == 0,
             )
         parts.append(log_probs.flatten(0, 1).cpu().numpy())
     joined: NDArray[np.float32] = np.concatenate(parts)[: spec.frames_of(len(samples))]

@@ -11,6 +11,8 @@ import torch
 from gpu_worker.acoustic.load import load_model
 from models import BUNDLED_MODEL
 from models.spec import ModelSpec
+from tests.conformance.spelling import spell
+from tests.gpu_worker.acoustic.late_echo import LOUDNESS, LateEcho, model_directory
 from tests.tools.train.conftest import tones
 from tools.train.evaluate import Decoding, evaluate, greedy_text, heard_at, segment_log_probs
 from tools.train.readers import manifest
@@ -80,6 +82,14 @@ def test_a_line_of_8_khz_has_nothing_above_4_khz() -> None:
     power = np.abs(np.fft.rfft(heard)) ** 2
     assert power[4200:].sum() < 1e-3 * power.sum()
     np.testing.assert_array_equal(heard_at(samples, 16_000, 16_000), samples)
+
+
+def test_a_model_that_keeps_state_hears_one_chunk_after_another(tmp_path: Path) -> None:
+    late = ModelSpec.load(model_directory(tmp_path / "late"))
+    samples = spell("every letter comes late but none is lost") * LOUDNESS
+    heard = segment_log_probs(late, LateEcho(late, 1), CPU, samples)
+    assert len(heard) > 1.05 * late.chunk_frames
+    assert greedy_text(late, heard) == "every letter comes late but none is"
 
 
 def test_the_bundled_model_is_heard_through_its_windows(spec: ModelSpec) -> None:
