@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ class Options:
     limit: int | None
     sections: tuple[str, ...]
     url: str | None
+    server_flags: tuple[str, ...]
     whisper: Path | None
     baseline_clips: int
     realtime_streams: int
@@ -54,6 +56,10 @@ def parse_options(arguments: Sequence[str] | None = None) -> Options:
     for path in (values.output, values.markdown):
         if path is not None and not path.parent.is_dir():
             raise EvalError(f"{path} cannot be written: there is no folder {path.parent}")
+    if values.url and values.server_flags:
+        raise EvalError(
+            "--server-flags are for the server that is started, and --url names another"
+        )
     if values.noise_seconds is None:
         values.noise_seconds = NOISE_S if values.limit is None else SHORT_NOISE_S
     if values.whisper is None and WHISPER.is_dir():
@@ -69,6 +75,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--limit", type=int, help="use this many clips, taken at equal distances")
     add("--sections", type=_names, default=SECTIONS, help=f"of {','.join(SECTIONS)} (all)")
     add("--url", help="a running server to measure instead of starting one")
+    add(
+        "--server-flags",
+        type=lambda text: tuple(shlex.split(text)),
+        default=(),
+        metavar="'FLAGS'",
+        help="more flags of the server that is started, such as '--model DIR'",
+    )
     add("--whisper", type=Path, help="Whisper in CTranslate2's format (the bundled second pass)")
     add("--baseline-clips", type=int, default=108, help="clips for the two others (108)")
     add("--realtime-streams", type=int, default=6, help="streams at once in real time (6)")

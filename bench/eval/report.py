@@ -49,7 +49,7 @@ def _measure_engine(
     if not needed:
         return {}
     heard: dict[int, Messages] = {}
-    with _serving(options.url) as url:
+    with _serving(options) as url:
         if "accuracy" in needed or "stream" in needed:
             heard = hear_bands(url, clips)
         if "accuracy" in needed:
@@ -62,18 +62,18 @@ def _measure_engine(
         report["stream"] = stream_quality(clips, heard[WIDE_HZ], aligner)
     if "accuracy" in needed and not options.url and has_second_pass():
         say("the first pass alone")
-        with Engine(*FIRST_PASS_ALONE) as engine:
+        with Engine(*options.server_flags, *FIRST_PASS_ALONE) as engine:
             report["accuracy"]["first_pass"] = accuracy(clips, hear_bands(engine.url, clips))
     return heard
 
 
 @contextmanager
-def _serving(url: str | None) -> Iterator[str]:
+def _serving(options: Options) -> Iterator[str]:
     """The address of the server that runs already, or of one for as long as the block runs."""
-    if url is not None:
-        yield url
+    if options.url is not None:
+        yield options.url
     else:
-        with Engine() as engine:
+        with Engine(*options.server_flags) as engine:
             yield engine.url
 
 

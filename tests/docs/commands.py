@@ -5,6 +5,7 @@ Commands of other people's programs are only known by name: they are not for a t
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import re
 import shlex
@@ -107,6 +108,11 @@ def _make(arguments: Sequence[str]) -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"make {target}?"
 
 
+def _python(arguments: Sequence[str]) -> None:
+    assert arguments[0] == "-m"
+    assert importlib.util.find_spec(arguments[1]) is not None, f"no module {arguments[1]}"
+
+
 def _haproxy(arguments: Sequence[str]) -> None:
     assert arguments[:2] == ["-c", "-f"]
     assert (ROOT / arguments[2]).is_file(), arguments[2]
@@ -135,5 +141,6 @@ _OURS: Final[dict[str, Callable[[Sequence[str]], object]]] = {
     "kubectl": _kubectl,
     "loadtest": parse_options,
     "make": _make,
+    "python": _python,
     "realtime-engine": _engine,
 }

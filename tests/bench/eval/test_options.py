@@ -34,12 +34,18 @@ def test_sections_run_in_their_own_order() -> None:
         (["--noise-seconds", "-1"], "--noise-seconds should be more than 0"),
         (["--sections", "accuracy,speed"], "--sections has no speed: it takes accuracy"),
         (["--sections", ","], "--sections names none"),
+        (["--url", "ws://a", "--server-flags", "--lm off"], "--url names another"),
         (["--output", "no/such/folder/a.json"], "there is no folder no/such/folder"),
     ],
 )
 def test_mistakes(arguments: list[str], said: str) -> None:
     with pytest.raises(EvalError, match=said):
         parse_options(arguments)
+
+
+def test_flags_of_the_server_are_split_as_a_shell_does() -> None:
+    flags = parse_options(["--server-flags", "--model 'a b' --lm off"]).server_flags
+    assert flags == ("--model", "a b", "--lm", "off")
 
 
 def test_a_whisper_directory_is_kept() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -35,6 +37,23 @@ def test_without_the_engine_no_server_is_started(
     assert (found["clips"], found["baselines"]["clips"]) == (5, 2)
     assert found["baselines"]["scores"]["Deaf"]["8000"]["overall"]["wer"] == 1
     assert "this engine" not in found["baselines"]["scores"]
+
+
+def test_flags_are_for_both_servers_that_are_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+
+    def engine(*flags: str) -> AbstractContextManager[SimpleNamespace]:
+        started.append(flags)
+        return nullcontext(SimpleNamespace(url="ws://one"))
+
+    monkeypatch.setattr(report, "Engine", engine)
+    monkeypatch.setattr(report, "hear_bands", lambda url, _: url)
+    monkeypatch.setattr(report, "accuracy", lambda _, heard: heard)
+    found = of(tmp_path, "--sections", "accuracy", "--server-flags", "--model mine")
+    assert started == [("--model", "mine"), ("--model", "mine", "--second-pass", "off")]
+    assert found["accuracy"] == {"finals": "ws://one", "first_pass": "ws://one"}
 
 
 def test_the_engine_is_scored_on_the_clips_of_the_baselines(
