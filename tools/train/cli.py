@@ -31,6 +31,7 @@ from tools.train.options import parser
 from tools.train.outputs import Outputs, compute_outputs
 from tools.train.pack import pack, unpack
 from tools.train.prepare import Corpus, prepare
+from tools.train.priors import label_priors, without_priors
 from tools.train.readers import READERS, CorpusError, manifest
 from tools.train.recipe import Recipe, RecipeError
 from tools.train.run import Pace, run, validation_batches
@@ -128,6 +129,19 @@ def _outputs_for(options: argparse.Namespace, data: Dataset, recipe: Recipe) -> 
     return outputs
 
 
+def _priors(options: argparse.Namespace, _: list[str]) -> None:
+    device = _device(options)
+    state = load_checkpoint(options.checkpoint)
+    spec, model = _model(options, device)
+    data = Dataset.load(options.data)
+    clips = SegmentSampler(data).training
+    chosen = clips[:: max(1, len(clips) // options.clips)][: options.clips]
+    priors = label_priors(spec, model, device, [data.audio(clip) for clip in chosen])
+    torch.save(without_priors(state, priors, options.weight), options.output)
+    named = zip(spec.vocabulary, priors.tolist(), strict=True)
+    _print({token or "blank": round(prior, 5) for token, prior in named})
+
+
 def _evaluate(options: argparse.Namespace, arguments: list[str]) -> None:
     device = _device(options)
     spec, model = _model(options, device)
@@ -180,6 +194,7 @@ _STAGES: Final[dict[str, Callable[[argparse.Namespace, list[str]], None]]] = {
     "prepare": _prepare,
     "outputs": _outputs,
     "train": _train,
+    "priors": _priors,
     "evaluate": _evaluate,
     "export": _export,
     "pack": _pack,

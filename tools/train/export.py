@@ -1,4 +1,4 @@
-"""Stage 4: a model directory that the engine serves, and where its weights come from.
+"""Stage 5: a model directory that the engine serves, and where its weights come from.
 
 Weights are the checkpoint's average in float16, under the engine's attribute names; the engine
 computes in float32. `provenance.json` says what would make them again: data hashes,

@@ -17,6 +17,7 @@ stages, in order:
   prepare   corpora in, one data directory out
   outputs   what the lower layers make of the data, for `train --outputs`; may be left out
   train     resumable; a time budget with --minutes
+  priors    what the network says before it hears anything, taken out of a checkpoint
   evaluate  word error rates through the windows that the engine serves
   export    a model directory for the engine, with its provenance
   pack, unpack   a data directory as Ogg Opus, small enough to carry
@@ -54,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     _prepare(stages.add_parser("prepare", help="corpora to a data directory"))
     _outputs(stages.add_parser("outputs", help="run the layers that do not learn, once"))
     _train(stages.add_parser("train", help="train, or go on training"))
+    _priors(stages.add_parser("priors", help="take the priors of the tokens out of a checkpoint"))
     _evaluate(stages.add_parser("evaluate", help="word error rates"))
     _export(stages.add_parser("export", help="a model directory for the engine"))
     for name, text in (("pack", "to Ogg Opus"), ("unpack", "from Ogg Opus")):
@@ -129,6 +131,16 @@ def _train(stage: argparse.ArgumentParser) -> None:
     stage.add_argument(
         "--workers", type=int, default=0, help="processes that prepare batches (default 0)"
     )
+
+
+def _priors(stage: argparse.ArgumentParser) -> None:
+    stage.add_argument("data", type=Path, help="a data directory: the training clips are heard")
+    stage.add_argument("checkpoint", type=Path)
+    stage.add_argument("output", type=Path, help="the checkpoint to write")
+    stage.add_argument("--model", type=Path, default=BUNDLED_MODEL, help="geometry and vocabulary")
+    stage.add_argument("--weight", type=float, default=0.4, help="0 to 1, how much (default 0.4)")
+    stage.add_argument("--clips", type=int, default=400, help="how many are heard (default 400)")
+    _device_options(stage)
 
 
 def _evaluate(stage: argparse.ArgumentParser) -> None:
