@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_worker.decoding import BeamSearch, LanguageModel, ReferenceSearch, Vocabulary
+from gpu_worker.decoding.beam_search import BEAM_PRUNE_LOG_PROB, TOKEN_MIN_LOG_PROB
 from models import BUNDLED_MODEL
 
 LOG_PROBS = Path(__file__).parents[1] / "tests" / "data" / "log_probs_dev.npz"
@@ -113,7 +114,13 @@ def ctc_beam_decoder(model: LanguageModel, beam_size: int) -> Decode | None:
     )
 
     def decode(clip: NDArray[np.float32]) -> str:
-        return str(decoder.decode(clip, beam_width=beam_size))
+        found = decoder.decode(
+            clip,
+            beam_width=beam_size,
+            beam_prune_logp=BEAM_PRUNE_LOG_PROB,
+            token_min_logp=float(TOKEN_MIN_LOG_PROB),
+        )
+        return str(found)
 
     return decode
 

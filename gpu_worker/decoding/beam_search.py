@@ -1,6 +1,6 @@
 """A CTC prefix beam search that keeps its beams between chunks and gives pyctcdecode's text.
 
-The search is pyctcdecode 0.5.0's `BeamSearchDecoderCTC.decode` with default parameters: the prefix
+The search is pyctcdecode 0.5.0's `BeamSearchDecoderCTC.decode` with the limits below: the prefix
 beam search of Hannun et al. (2014, arXiv 1408.2873), words scored by KenLM as they are completed,
 unfinished ones by whether any known word begins so. Per frame: extend all beams by all likely
 tokens, merge equal ones, add the language model, prune. That loop is compiled (`native/`); here is
@@ -32,8 +32,13 @@ from gpu_worker.decoding.word_scores import WordScores
 from gpu_worker.decoding.word_times import Timing, hypothesis
 
 MAX_BEAM_SIZE: Final = 2000
-TOKEN_MIN_LOG_PROB: Final = np.float32(-5.0)  # both limits are pyctcdecode's defaults
-BEAM_PRUNE_LOG_PROB: Final = -10.0
+TOKEN_MIN_LOG_PROB: Final = np.float32(-7.0)
+BEAM_PRUNE_LOG_PROB: Final = -12.0
+"""Less likely tokens of a frame are not tried, and beams so far below the best are dropped.
+
+Wider than pyctcdecode's -5 and -10, which lose what the language model would have saved
+(docs/LOG.md).
+"""
 
 
 class BeamSearch:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gpu_worker.decoding.beam_search import BEAM_PRUNE_LOG_PROB, TOKEN_MIN_LOG_PROB
 from gpu_worker.decoding.confidence import UNCALIBRATED, Calibration, language_log10s
 from gpu_worker.decoding.hypothesis import FrameHypothesis, ScoredText
 from gpu_worker.decoding.language_model import LanguageModel
@@ -92,7 +93,11 @@ class ReferenceSearch:
     def _beams(self) -> list[Any]:
         # With pruned history, as in pyctcdecode's decode(), which gives no frames.
         beams: list[Any] = self._decoder.decode_beams(
-            self._log_probs, beam_width=self._beam_size, prune_history=True
+            self._log_probs,
+            beam_width=self._beam_size,
+            beam_prune_logp=BEAM_PRUNE_LOG_PROB,
+            token_min_logp=float(TOKEN_MIN_LOG_PROB),
+            prune_history=True,
         )
         return beams
 

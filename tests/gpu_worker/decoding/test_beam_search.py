@@ -244,8 +244,8 @@ def test_a_partial_shows_an_unfinished_word() -> None:
     search = BeamSearch(vocabulary, 50, None)
     seen = []
     for token in (2, 3, 1, 3):
-        frame = np.full((1, 4), np.log(0.001), np.float32)
-        frame[0, token] = np.log(0.997)
+        frame = np.full((1, 4), np.log(0.0001), np.float32)
+        frame[0, token] = np.log(0.9997)
         search.advance(frame)
         seen.append([(word.text, word.stable) for word in search.partial().words])
     # Every other beam lies further behind than a beam may, so what is complete is certain.

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pyctcdecode import build_ctcdecoder
 
 from gpu_worker.decoding import LanguageModel, ReferenceSearch, Vocabulary
+from gpu_worker.decoding.beam_search import BEAM_PRUNE_LOG_PROB, TOKEN_MIN_LOG_PROB
 
 
 def test_gives_what_pyctcdecode_s_own_constructor_gives(
@@ -21,7 +22,13 @@ def test_gives_what_pyctcdecode_s_own_constructor_gives(
         search.reset()
         for start in range(0, len(clip), 16):
             search.advance(clip[start : start + 16])
-        assert search.final().text == theirs.decode(clip, beam_width=50) != ""
+        expected = theirs.decode(
+            clip,
+            beam_width=50,
+            beam_prune_logp=BEAM_PRUNE_LOG_PROB,
+            token_min_logp=float(TOKEN_MIN_LOG_PROB),
+        )
+        assert search.final().text == expected != ""
 
 
 def test_partials_are_of_what_was_heard_so_far(
