@@ -23,23 +23,23 @@ LANGUAGE_WEIGHT: Final = 0.3
 WORD_BONUS: Final = 0.25
 """What each word adds: the other scores only ever fall with more words."""
 
-LEAST_SUPPORT: Final = 12.0
+LEAST_SUPPORT: Final = 14.0
 """By so many nats a word CTC must prefer a text to silence, or nothing was said. In 1,296 clips it
 was 17.6 at least."""
 
-SURE_SUPPORT: Final = 5.0
+SURE_SUPPORT: Final = 6.0
 """What is enough where attention is sure of the text; for each nat that it is not, a nat more. A
 word that is said alone, CTC often hears as another that sounds like it. Of 425 words cut out of
-clips 6 come out empty so; less would let more through of babble and of speech played backwards
+clips 9 come out empty so; less would let more through of babble and of speech played backwards
 (docs/LOG.md)."""
 
 DOUBT_SHARE: Final = 0.1
 """This much of its support a text may lose again to words at its end: they are often quick and
 quiet, and CTC hears worse. With none, one clip in twenty loses words that were said."""
 
-MISSED_PER_S: Final = 35.0
+MISSED_PER_S: Final = 50.0
 """By so many nats a second CTC may prefer the first pass's text. Of 1,296 clips none did (34 at
-most, then 18); with only their first half, 98 in 100 did."""
+most, then 18); with only their first half, nine in ten did."""
 
 MISSED_WORDS: Final = 4
 """So many words more must the first pass have: short texts can differ much for a letter or two."""
