@@ -29,8 +29,10 @@ def clips() -> list[SpokenClip]:
 
 
 def test_nearly_every_word_becomes_one(passes: BothPasses, clips: list[SpokenClip]) -> None:
-    """At most 3 of 40 are empty, and 18 are right, cut where this model hears them. Held to 7 nats a
-    word, sure or not, the first model had 15 empty."""
+    """At most 3 of 40 are empty, and 18 are right, cut where this model hears them.
+
+    Held to 7 nats a word, sure or not, the first model had 15 empty.
+    """
     heard = hear(lone_words(clips, passes.aligner, SPEC), passes, make_stepper(SPEC), SPEC)
     assert len(heard) == 40
     assert sum(not one.final for one in heard) <= 3
