@@ -340,7 +340,7 @@ def test_a_model_that_is_not_there() -> None:
     [
         ({"chunk_frames": 0}, "chunk_frames must be a positive integer"),
         ({"weights": "gone.safetensors"}, "gone.safetensors does not exist"),
-        ({"surplus": 1}, "must be an object with exactly: architecture, "),
+        ({"surplus": 1}, "must be an object with exactly: alpha, architecture, "),
     ],
 )
 def test_a_model_that_is_broken(tmp_path: Path, change: dict[str, Any], said: str) -> None:
