@@ -11,8 +11,7 @@ import pytest
 from gpu_worker.acoustic.installed import GROUP
 from models.spec import ModelSpec
 from tests.docs.commands import check, commands
-from tests.docs.pages import blocks, page
-from tests.docs.test_operators_pages import assert_link_leads_somewhere
+from tests.docs.pages import assert_link_leads_somewhere, blocks, page
 
 NAME = "MODELS.md"
 PAGE = page(NAME)

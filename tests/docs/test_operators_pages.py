@@ -17,7 +17,7 @@ from server.metrics import PREFIX
 from server.tiers.keys import KEY_VARIABLE
 from tests.conformance.server_process import ROOT
 from tests.docs.commands import COMPOSE_VARIABLES, SETTINGS, check, check_variable, commands
-from tests.docs.pages import blocks, page
+from tests.docs.pages import assert_link_leads_somewhere, blocks, page
 
 PAGES: Final = ("DEPLOYING.md", "MIGRATING.md", "MODEL_SERVER.md")
 LINKED: Final = (*PAGES, "CLIENTS.md", "SETTINGS.md")
@@ -106,20 +106,3 @@ def test_the_rule_for_scaling_names_a_metric_that_there_is() -> None:
     series = rule["seriesQuery"].partition("{")[0]
     assert series == f"{PREFIX}streams"
     assert f"name: {series}" in scaling
-
-
-def assert_link_leads_somewhere(target: str, name: str) -> None:
-    """A link of docs/``name``; those to other sites are not followed."""
-    if target.startswith("https://"):
-        return
-    file, _, anchor = target.partition("#")
-    path = (ROOT / "docs" / file) if file else ROOT / "docs" / name
-    assert path.exists(), target
-    if anchor:
-        assert anchor in _anchors(path.read_text(encoding="utf-8")), target
-
-
-def _anchors(markdown: str) -> set[str]:
-    """The headings as GitHub makes anchors of them."""
-    headings = re.findall(r"^#+ (.+)$", markdown, re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}

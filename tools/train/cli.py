@@ -37,7 +37,7 @@ from tools.train.recipe import Recipe, RecipeError
 from tools.train.run import Pace, run, validation_batches
 from tools.train.segments import SegmentSampler
 from tools.train.speak import hibari, lines_of, speak
-from tools.train.trainer import Trainer, load_checkpoint
+from tools.train.trainer import Trainer, load_checkpoint, save_checkpoint
 
 _SAID: Final = (
     CorpusError,
@@ -130,6 +130,8 @@ def _outputs_for(options: argparse.Namespace, data: Dataset, recipe: Recipe) -> 
 
 
 def _priors(options: argparse.Namespace, _: list[str]) -> None:
+    if options.clips < 1:
+        raise RecipeError(f"--clips must be at least 1, not {options.clips}")
     device = _device(options)
     state = load_checkpoint(options.checkpoint)
     spec, model = _model(options, device)
@@ -137,7 +139,7 @@ def _priors(options: argparse.Namespace, _: list[str]) -> None:
     clips = SegmentSampler(data).training
     chosen = clips[:: max(1, len(clips) // options.clips)][: options.clips]
     priors = label_priors(spec, model, device, [data.audio(clip) for clip in chosen])
-    torch.save(without_priors(state, priors, options.weight), options.output)
+    save_checkpoint(without_priors(state, priors, options.weight), options.output)
     named = zip(spec.vocabulary, priors.tolist(), strict=True)
     _print({token or "blank": round(prior, 5) for token, prior in named})
 

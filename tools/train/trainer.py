@@ -91,9 +91,7 @@ class Trainer:
             "average": self.average,
             "optimiser": self._optimiser.state_dict(),
         }
-        part = path.with_suffix(".part")
-        torch.save(state, part)
-        os.replace(part, path)
+        save_checkpoint(state, path)
 
     def resume(self, path: Path) -> None:
         """Goes on where the checkpoint was written, on any device.
@@ -149,6 +147,13 @@ def freeze(model: MoonshineCtc, layers: int) -> None:
     frozen = [*below, *encoder.layers[:layers]]
     for part in [encoder] if layers == len(encoder.layers) else frozen:
         part.requires_grad_(False)
+
+
+def save_checkpoint(state: dict[str, Any], path: Path) -> None:
+    """Writes a checkpoint, whole or not at all."""
+    part = path.with_suffix(".part")
+    torch.save(state, part)
+    os.replace(part, path)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

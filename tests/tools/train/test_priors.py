@@ -84,5 +84,7 @@ def test_the_stage_writes_a_checkpoint(
     changed = [k for k, v in before["average"].items() if not torch.equal(v, after["average"][k])]
     assert changed == ["head.bias"]
     assert after["about"]["label_priors"]["weight"] == 0.5
+    assert main([*command, "--clips", "0"]) == 2
+    assert "--clips must be at least 1, not 0" in capsys.readouterr().err
     assert main(["priors", *command[1:2], str(output), str(tmp_path / "again.pt")]) == 2
     assert "taken out before" in capsys.readouterr().err
