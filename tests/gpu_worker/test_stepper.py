@@ -157,7 +157,7 @@ def test_threads_rest_and_are_back_when_it_runs_again(model: RunningSum) -> None
     for sums in ([10, 200], [11, 201]):
         stepper.rest()
         stepper.rest()
-        assert set(threading.enumerate()) == before
+        assert set(threading.enumerate()) <= before  # of an earlier test's some may end meanwhile
         first = sums[0] == 10
         values = (10, 200) if first else (1, 1)
         assert stepped(stepper, (1, values[0], first), (2, values[1], first)) == sums
