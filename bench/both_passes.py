@@ -51,9 +51,7 @@ class BothPasses:
         self._search = BeamSearch(vocabulary, BEAM_SIZE, self.language_model)
         self._model = load_on_cpu(directory)
         taught = taught_words(spec, self.language_model)
-        self._rescorer = Rescorer(
-            vocabulary, self.language_model, UNCALIBRATED, spec.frame_s, taught
-        )
+        self._rescorer = Rescorer(vocabulary, self.language_model, UNCALIBRATED, spec, taught)
 
     def hear(self, samples: NDArray[np.int16], log_probs: NDArray[np.float32]) -> Found:
         """``log_probs`` (frames, vocabulary) of the ``samples``."""

@@ -18,6 +18,7 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 
+from bench.eval.manifest import spread
 from gpu_worker.acoustic.load import load_model
 from gpu_worker.stepper import EagerStepper
 from models.spec import ModelSpec
@@ -38,12 +39,11 @@ class SpokenClip:
 
 
 def spoken_clips(manifest: Path, spec: ModelSpec, limit: int) -> Iterator[SpokenClip]:
-    """Up to `limit` clips, spread evenly over the manifest, so over its speakers."""
+    """Up to `limit` clips, those that `bench.eval` takes."""
     lines = manifest.read_text(encoding="utf-8").splitlines()
-    chosen = np.unique(np.linspace(0, len(lines) - 1, min(limit, len(lines))).astype(int))
     stepper = make_stepper(spec)
-    for index in chosen.tolist():
-        fields = json.loads(lines[index])
+    for line in spread(lines, limit):
+        fields = json.loads(line)
         path = manifest.parent / fields["audio"]
         samples, rate_hz = soundfile.read(path, dtype="int16", always_2d=True)
         if rate_hz != spec.sample_rate_hz:

@@ -101,8 +101,7 @@ def collected(spec: ModelSpec, clips: Iterable[SpokenClip], beam_size: int) -> l
     Prints what the confidences that the search itself shows are worth.
     """
     vocabulary = Vocabulary(spec.vocabulary, spec.blank)
-    path = spec.language_model_path
-    model = LanguageModel.load(path, spec.alpha, spec.beta) if path is not None else None
+    model = LanguageModel.of_model(spec)
     search = BeamSearch(vocabulary, beam_size, model, Calibration.load(spec.directory))
     aligner = Aligner(vocabulary)
     rows: list[Row] = []

@@ -127,11 +127,10 @@ class Stream:
 def load(beam: int) -> Recogniser:
     """The bundled model as the engine serves it on a CPU."""
     spec = ModelSpec.load(BUNDLED_MODEL)
-    path = spec.language_model_path
     recogniser = Recogniser(
         spec,
         EagerStepper(load_model(spec, CPU, int8=uses_int8("auto", CPU)), spec, 1, CPU),
-        None if path is None else LanguageModel.load(path, spec.alpha, spec.beta),
+        LanguageModel.of_model(spec),
         beam,
     )
     recogniser.search()  # the first one builds pyctcdecode's tree of known words, for seconds

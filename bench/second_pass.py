@@ -6,8 +6,9 @@
 Every clip is one segment. Its log-probabilities and what the second pass hears are computed once;
 then each combination of weights chooses among the same hypotheses. The first rows are each pass
 alone, the last one is the best that any choice could do. This is how the weights in
-`gpu_worker/second_pass/choice.py` were chosen. `--rows-out` writes what speaks for every word of
-the engine's own choice, for `python -m bench.confidence --rows`.
+`gpu_worker/second_pass/choice.py` were chosen. It ends with what CTC says for what was said, to
+which the model's `least_support` and `missed_per_s` must leave room. `--rows-out` writes what
+speaks for every word of the engine's own choice, for `python -m bench.confidence --rows`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 from bench.both_passes import BothPasses
 from bench.clip_log_probs import SpokenClip, spoken_clips
 from bench.confidence import Row, are_right
-from gpu_worker.second_pass.choice import supported
+from gpu_worker.second_pass.choice import Support, supported
 from gpu_worker.second_pass.rescoring import evidence_of
 from models import BUNDLED_MODEL
 from models.spec import ModelSpec
@@ -39,7 +40,10 @@ SHOWN = 12
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """One text that was heard, cut where CTC supports no more, with its scores."""
+    """One text that was heard, cut where CTC supports no more, with its scores.
+
+    ``support`` is what CTC says for it at most, in nats a word; see `choice.Support`.
+    """
 
     whole: str
     cut: str
@@ -47,15 +51,20 @@ class Hypothesis:
     ctc: float
     language: float
     words: int
+    support: float
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One clip: what was said, what the first pass found, what the second heard, best first."""
+    """One clip: what was said, what the first pass found, what the second heard, best first.
+
+    ``missed_per_s`` is by how much CTC prefers the first pass's text, in nats a second.
+    """
 
     said: str
     first_pass: str
     hypotheses: tuple[Hypothesis, ...]
+    missed_per_s: float
     rows: tuple[Row, ...]
 
 
@@ -83,12 +92,22 @@ def main() -> None:
     for error_rate, (ctc, language, bonus) in sorted(results)[:SHOWN]:
         print(f"{error_rate:6.2f}%  CTC {ctc}, language model {language}, word {bonus}")
     show("oracle", clips, oracle)
+    support = sorted(clip.hypotheses[0].support for clip in clips)
+    print(f"support, nats a word: {support[0]:.1f} at least, then {rounded(support[1:4])}")
+    missed = sorted((clip.missed_per_s for clip in clips), reverse=True)
+    print(f"first pass preferred, nats/s: {missed[0]:.1f} at most, then {rounded(missed[1:4])}")
+
+
+def rounded(values: list[float]) -> str:
+    """As they are printed."""
+    return ", ".join(f"{value:.1f}" for value in values)
 
 
 def hear(manifest: Path, limit: int, first_model: Path, second_pass: Path | None) -> list[Heard]:
     """Both passes over the clips."""
     spec = ModelSpec.load(first_model)
     passes = BothPasses(spec, second_pass)
+    support = Support.of_model(spec)
 
     def both(clip: SpokenClip) -> Heard:
         found = passes.hear(clip.samples, clip.log_probs)
@@ -101,22 +120,34 @@ def hear(manifest: Path, limit: int, first_model: Path, second_pass: Path | None
         right = are_right(found.final.split(), clip.text.split())
         rows = (Row(clip.speaker, *word) for word in zip(right, known, strict=True))
         hypotheses = tuple(
-            _scored(one.text, one.log_prob, clip.log_probs, passes) for one in found.heard
+            _scored(one.text, one.log_prob, clip.log_probs, passes, support) for one in found.heard
         )
-        nothing = Hypothesis("", "", 0.0, 0.0, 0.0, 0)
-        return Heard(clip.text, found.first_pass, hypotheses or (nothing,), tuple(rows))
+        nothing = Hypothesis("", "", 0.0, 0.0, 0.0, 0, 0.0)
+        ours, theirs = passes.aligner.log_likelihoods(
+            clip.log_probs, [found.final, found.first_pass]
+        )
+        missed_per_s = float(theirs - ours) / (len(clip.log_probs) * spec.frame_s)
+        return Heard(
+            clip.text, found.first_pass, hypotheses or (nothing,), missed_per_s, tuple(rows)
+        )
 
     return [both(clip) for clip in spoken_clips(manifest, spec, limit)]
 
 
 def _scored(
-    text: str, log_prob: float, log_probs: NDArray[np.float32], passes: BothPasses
+    text: str,
+    log_prob: float,
+    log_probs: NDArray[np.float32],
+    passes: BothPasses,
+    support: Support,
 ) -> Hypothesis:
     prefixes = passes.aligner.prefix_log_likelihoods(log_probs, text)
-    words = supported(prefixes, log_prob)
+    most = int(prefixes.argmax())
+    words = supported(prefixes, log_prob, support)
     cut = " ".join(text.split()[:words])
     language = passes.language_model.log_prob(cut)
-    return Hypothesis(text, cut, log_prob, float(prefixes[words]), language, words)
+    a_word = float(prefixes[most] - prefixes[0]) / max(1, most)
+    return Hypothesis(text, cut, log_prob, float(prefixes[words]), language, words, a_word)
 
 
 def chosen_by(ctc: float, language: float, bonus: float) -> Callable[[Heard], str]:

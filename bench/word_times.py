@@ -49,8 +49,7 @@ def main() -> None:
     spec = ModelSpec.load(options.model)
     sphinx = make_sphinx(spec.sample_rate_hz)
     vocabulary = Vocabulary(spec.vocabulary, spec.blank)
-    path = spec.language_model_path
-    model = LanguageModel.load(path, spec.alpha, spec.beta) if path is not None else None
+    model = LanguageModel.of_model(spec)
     search = BeamSearch(vocabulary, options.beam_size, model)
     aligner = Aligner(vocabulary)
     frame_ms = 1000 * spec.frame_s

@@ -100,9 +100,8 @@ def _loaded(settings: DecoderSettings) -> tuple[Languages, MakeDecoder]:
         make_search = _search_factory(vocabulary, model, calibration, settings)
         rescorer = None
         if settings.second_pass:
-            rescorer = Rescorer(
-                vocabulary, model, calibration, spec.frame_s, taught_words(spec, model)
-            )
+            taught = taught_words(spec, model)
+            rescorer = Rescorer(vocabulary, model, calibration, spec, taught)
         return Language(number, make_search, rescorer)
 
     def load(files: LanguageSettings) -> Language:

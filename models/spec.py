@@ -31,6 +31,11 @@ _RULES: Final[tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...]] = 
         lambda value: type(value) in (int, float) and -100 <= value <= 100,
         "a number from -100 to 100",
     ),
+    (
+        ("least_support", "sure_support", "missed_per_s"),
+        lambda value: type(value) in (int, float) and 0 <= value <= 1000,
+        "a number from 0 to 1000",
+    ),
     (("stateful",), lambda value: isinstance(value, bool), "true or false"),
     (("name", "architecture"), lambda value: isinstance(value, str), "a string"),
     (
@@ -64,6 +69,8 @@ class ModelSpec:
 
     ``alpha`` weighs a language model against the emissions, over natural logarithms, and ``beta``
     is what each word adds to the score; a model that is surer of its letters wants less of either.
+    ``least_support``, ``sure_support`` and ``missed_per_s`` are what its emissions must say, in
+    nats, for a text of the second pass (`gpu_worker.second_pass.choice.Support`).
     """
 
     directory: Path
@@ -81,6 +88,9 @@ class ModelSpec:
     stateful: bool
     alpha: float
     beta: float
+    least_support: float
+    sure_support: float
+    missed_per_s: float
     weights: str | None
     language_model: str | None
     second_pass: str | None

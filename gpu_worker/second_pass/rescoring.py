@@ -31,8 +31,9 @@ from gpu_worker.decoding import (
     spoken_frames,
     word_shares,
 )
-from gpu_worker.second_pass.choice import choose, misses_speech
+from gpu_worker.second_pass.choice import Support, choose, misses_speech
 from gpu_worker.second_pass.taught_words import TaughtWords
+from models.spec import ModelSpec
 from shm.heard import Heard
 
 N_BEST: Final = 20
@@ -50,11 +51,12 @@ class Rescorer:
         vocabulary: Vocabulary,
         language_model: LanguageModel | None,
         calibration: Calibration,
-        frame_s: float,
+        spec: ModelSpec,
         taught: TaughtWords = NOTHING_TAUGHT,
     ) -> None:
         """``taught`` are the words that only the operator's language model knows."""
-        self._frame_s = frame_s
+        self._frame_s = spec.frame_s
+        self._support = Support.of_model(spec)
         self._aligner = Aligner(vocabulary)
         self._language_model = language_model
         self._calibration = calibration
@@ -69,8 +71,9 @@ class Rescorer:
     ) -> FrameHypothesis:
         """The best of what both passes heard; ``log_probs`` (frames, vocabulary) of the segment."""
         scores = _Scores(self._aligner, log_probs, self._language_model)
-        chosen = choose(heard, first_pass.text, scores)
-        if misses_speech(chosen, first_pass.text, scores, len(log_probs) * self._frame_s):
+        chosen = choose(heard, first_pass.text, scores, self._support)
+        seconds = len(log_probs) * self._frame_s
+        if misses_speech(chosen, first_pass.text, scores, seconds, self._support):
             chosen = first_pass.text
         text = self._taught.corrected(chosen, first_pass.text, scores)
         try:

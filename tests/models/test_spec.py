@@ -110,6 +110,14 @@ def test_weights_of_scores(tmp_path: Path, value: float) -> None:
     assert (spec.alpha, spec.beta) == (value, value)
 
 
+@pytest.mark.parametrize("name", ["least_support", "sure_support", "missed_per_s"])
+@pytest.mark.parametrize("value", [None, "7", True, -0.5, float("nan"), 1001])
+def test_support_is_a_number_of_nats(tmp_path: Path, name: str, value: object) -> None:
+    assert (
+        message_of(changed(tmp_path, **{name: value})) == f"{name} must be a number from 0 to 1000"
+    )
+
+
 @pytest.mark.parametrize("name", ["name", "architecture"])
 def test_names_are_strings(tmp_path: Path, name: str) -> None:
     assert message_of(changed(tmp_path, **{name: 5})) == f"{name} must be a string"

@@ -23,7 +23,7 @@ VOCABULARY = Vocabulary(TINY.vocabulary, TINY.blank)
 
 
 def rescorer() -> Rescorer:
-    return Rescorer(VOCABULARY, None, Calibration(), TINY.frame_s)
+    return Rescorer(VOCABULARY, None, Calibration(), TINY)
 
 
 class AskingSlot(Slot):

@@ -12,15 +12,15 @@ from gpu_worker.second_pass.choice import (
     CTC_WEIGHT,
     DOUBT_SHARE,
     LANGUAGE_WEIGHT,
-    LEAST_SUPPORT,
-    MISSED_PER_S,
-    SURE_SUPPORT,
     WORD_BONUS,
+    Support,
     choose,
     misses_speech,
     supported,
 )
 from shm.heard import Heard
+
+SUPPORT = Support(least=14.0, sure=6.0, missed_per_s=50.0)
 
 
 class Said:
@@ -63,7 +63,7 @@ class Indifferent:
         self._language = language
 
     def prefixes(self, text: str) -> NDArray[np.float64]:
-        return 2 * LEAST_SUPPORT * np.arange(len(text.split()) + 1)
+        return 2 * SUPPORT.least * np.arange(len(text.split()) + 1)
 
     def language(self, text: str) -> float:
         return self._language.get(text.replace(" ", "_"), 0.0)
@@ -71,69 +71,69 @@ class Indifferent:
 
 def test_what_runs_on_is_cut_where_ctc_supports_no_more() -> None:
     heard = [Heard("come in and then and then and then", -2.0)]
-    assert choose(heard, "comin", Said("come in")) == "come in"
+    assert choose(heard, "comin", Said("come in"), SUPPORT) == "come in"
 
 
 def test_what_ctc_merely_doubts_is_not_cut() -> None:
     """The last word has lost a tenth of the others' support, or a little more."""
     support = np.array([0.0, 20.0, 50.0, 50.0 * (1 - DOUBT_SHARE)]) - 70.0
-    assert supported(support, -9.0) == 3
-    assert supported(support - [0.0, 0.0, 0.0, 0.1], -9.0) == 2
-    assert supported(np.append(support, support[2]), -9.0) == 4
+    assert supported(support, -9.0, SUPPORT) == 3
+    assert supported(support - [0.0, 0.0, 0.0, 0.1], -9.0, SUPPORT) == 2
+    assert supported(np.append(support, support[2]), -9.0, SUPPORT) == 4
 
 
 def test_what_ctc_hardly_prefers_to_silence_was_not_said() -> None:
     """As with babble, of which an attention model makes up whole sentences."""
-    support = LEAST_SUPPORT * np.arange(5)
-    assert supported(support - 70.0, -9.0) == 4
-    assert supported(support * 0.99 - 70.0, -9.0) == 0
+    support = SUPPORT.least * np.arange(5)
+    assert supported(support - 70.0, -9.0, SUPPORT) == 4
+    assert supported(support * 0.99 - 70.0, -9.0, SUPPORT) == 0
 
 
 def test_what_attention_is_sure_of_needs_less_support() -> None:
     """As a word that is said alone: CTC hears "to" for "two"."""
-    enough = np.array([-20.0, -20.0 + SURE_SUPPORT + 0.5])
-    assert supported(enough, -0.4) == 1
-    assert supported(enough, -0.6) == 0
+    enough = np.array([-20.0, -20.0 + SUPPORT.sure + 0.5])
+    assert supported(enough, -0.4, SUPPORT) == 1
+    assert supported(enough, -0.6, SUPPORT) == 0
 
 
 def test_a_text_that_cannot_have_been_said_is_nothing() -> None:
-    assert supported(np.full(3, -np.inf), -0.1) == 0
-    assert supported(np.array([-40.0, -np.inf, -np.inf]), -0.1) == 0
+    assert supported(np.full(3, -np.inf), -0.1, SUPPORT) == 0
+    assert supported(np.array([-40.0, -np.inf, -np.inf]), -0.1, SUPPORT) == 0
 
 
 def test_nothing_is_no_rival_of_what_is_supported() -> None:
     """It has no words that the language model could find unlikely."""
     heard = [Heard("fox trot", -2.4), Heard("talks rot", -3.0)]
     scores = Said("fox trot", {"fox trot": -60.0})
-    assert choose(heard, "foxtrot", scores) == "fox trot"
+    assert choose(heard, "foxtrot", scores, SUPPORT) == "fox trot"
 
 
 def test_what_is_supported_to_its_end_is_not_cut() -> None:
-    assert choose([Heard("come in now", -2.0)], "", Said("come in now")) == "come in now"
+    assert choose([Heard("come in now", -2.0)], "", Said("come in now"), SUPPORT) == "come in now"
 
 
 def test_a_supported_text_wins_over_a_likelier_one() -> None:
     heard = [Heard("comb in", -1.0), Heard("come in", -1.5)]
-    assert choose(heard, "comin", Said("come in")) == "come in"
+    assert choose(heard, "comin", Said("come in"), SUPPORT) == "come in"
 
 
 def test_a_much_likelier_text_wins_over_weak_support() -> None:
     """CTC is a witness, not the judge: its word counts for `CTC_WEIGHT`."""
     heard = [Heard("a great deal", -1.0), Heard("a grade deal", -9.0)]
     scores = Said("a grade deal", costs=-8.0, silence_costs=10.0)
-    assert choose(heard, "a grade deal", scores) == "a great deal"
+    assert choose(heard, "a grade deal", scores, SUPPORT) == "a great deal"
 
 
 @pytest.mark.parametrize(("better", "worse"), [("a_b", "c_d"), ("c_d", "a_b")])
 def test_the_language_model_breaks_ties(better: str, worse: str) -> None:
     heard = [Heard("a b", -1.0), Heard("c d", -1.0)]
     scores = Indifferent(**{better: -3.0, worse: -4.0})
-    assert choose(heard, "x", scores) == better.replace("_", " ")
+    assert choose(heard, "x", scores, SUPPORT) == better.replace("_", " ")
 
 
 def test_between_equals_the_first_wins() -> None:
     heard = [Heard("a b", -1.0), Heard("c d", -1.0)]
-    assert choose(heard, "x", Indifferent()) == "a b"
+    assert choose(heard, "x", Indifferent(), SUPPORT) == "a b"
 
 
 def test_words_are_not_dropped_for_their_price() -> None:
@@ -141,17 +141,17 @@ def test_words_are_not_dropped_for_their_price() -> None:
     heard = [Heard("a", -1.0), Heard("a b", -1.2)]
     assert WORD_BONUS > 0.2
     scores = Indifferent(a=-2.0, a_b=-2.0 - (WORD_BONUS - 0.2) / LANGUAGE_WEIGHT)
-    assert choose(heard, "x", scores) == "a b"
+    assert choose(heard, "x", scores, SUPPORT) == "a b"
 
 
 def test_nothing_heard_leaves_the_first_pass() -> None:
-    assert choose([], "what it was", Said("what it was")) == "what it was"
+    assert choose([], "what it was", Said("what it was"), SUPPORT) == "what it was"
 
 
 def test_what_nothing_supports_is_empty() -> None:
     """An attention model invents text on noise."""
     heard = [Heard("thank you for watching", -3.0), Heard("you", -4.0)]
-    assert choose(heard, "er", Said("")) == ""
+    assert choose(heard, "er", Said(""), SUPPORT) == ""
 
 
 # -- what stops early
@@ -160,16 +160,16 @@ def test_what_nothing_supports_is_empty() -> None:
 def test_a_text_that_stops_early_misses_speech() -> None:
     said = "the quick brown fox jumps over the lazy dog"
     scores = Said(said, silence_costs=20.0)
-    seconds = 7 * 20.0 / MISSED_PER_S  # seven of the nine words are more than enough
-    assert misses_speech("the", said, scores, seconds - 0.1)
-    assert not misses_speech("the quick", said, scores, seconds + 0.1)
-    assert not misses_speech(said, "the", scores, seconds)
+    seconds = 7 * 20.0 / SUPPORT.missed_per_s  # seven of the nine words are more than enough
+    assert misses_speech("the", said, scores, seconds - 0.1, SUPPORT)
+    assert not misses_speech("the quick", said, scores, seconds + 0.1, SUPPORT)
+    assert not misses_speech(said, "the", scores, seconds, SUPPORT)
 
 
 def test_a_few_words_less_are_no_missed_speech() -> None:
     scores = Said("the quick brown fox", silence_costs=1e6)
-    assert not misses_speech("the", "the quick brown fox", scores, 10)
-    assert misses_speech("", "the quick brown fox", scores, 10)
+    assert not misses_speech("the", "the quick brown fox", scores, 10, SUPPORT)
+    assert misses_speech("", "the quick brown fox", scores, 10, SUPPORT)
 
 
 # -- whatever is heard
@@ -182,7 +182,7 @@ HEARD = st.lists(st.builds(Heard, WORDS.filter(bool), st.floats(-60, 0)), max_si
 def test_the_choice_is_the_beginning_of_what_somebody_heard(
     heard: list[Heard], first_pass: str, said: str
 ) -> None:
-    found = choose(heard, first_pass, Said(said)).split()
+    found = choose(heard, first_pass, Said(said), SUPPORT).split()
     if heard:
         assert any(hypothesis.text.split()[: len(found)] == found for hypothesis in heard)
     else:
@@ -195,11 +195,11 @@ def test_the_choice_is_that_of_the_scores_alone(
 ) -> None:
     """No other score of what was heard, cut where support ends, is higher than the chosen one's."""
     scores = Said(said)
-    found = choose(heard, first_pass, scores)
+    found = choose(heard, first_pass, scores, SUPPORT)
     rated: dict[str, float] = {}
     for hypothesis in heard:
         prefixes = scores.prefixes(hypothesis.text)
-        kept = supported(prefixes, hypothesis.log_prob)
+        kept = supported(prefixes, hypothesis.log_prob, SUPPORT)
         if kept == 0:
             continue  # no rival of those that are supported
         text = " ".join(hypothesis.text.split()[:kept])

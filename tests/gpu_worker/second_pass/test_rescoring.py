@@ -94,13 +94,13 @@ def test_the_language_model_decides_between_equals(arpa: Path) -> None:
     heard = [Heard("c", -1.0), Heard("b", -1.0)]
     empty = FrameHypothesis((), 0.0)
     model = LanguageModel.load(arpa, 0.5, 1.5)
-    with_it = Rescorer(VOCABULARY, model, Calibration(), TINY.frame_s)
+    with_it = Rescorer(VOCABULARY, model, Calibration(), TINY)
     assert with_it.rescored(log_probs, heard, empty, N_BEST).text == "b"
     assert rescorer().rescored(log_probs, heard, empty, N_BEST).text == "c"
 
 
 def test_a_taught_word_is_kept() -> None:
-    taught = Rescorer(VOCABULARY, None, Calibration(), TINY.frame_s, TaughtWords({"cd"}))
+    taught = Rescorer(VOCABULARY, None, Calibration(), TINY, TaughtWords({"cd"}))
     log_probs = log_probs_of("ab cd")
     assert taught.rescored(log_probs, [Heard("ab cb", -1.0)], FIRST, N_BEST).text == "ab cd"
     assert rescored("ab cd", "ab cb").text == "ab cb"
@@ -110,7 +110,7 @@ def test_word_pieces_are_aligned_too() -> None:
     pieces = Vocabulary(("", "▁a", "b", "▁c"), 0)
     log_probs = np.full((6, 4), -20.0, np.float32)
     log_probs[np.arange(6), [0, 1, 2, 0, 3, 0]] = 0.0
-    found = Rescorer(pieces, None, Calibration(), TINY.frame_s).rescored(
+    found = Rescorer(pieces, None, Calibration(), TINY).rescored(
         log_probs, [Heard("ab c", -1.0)], FrameHypothesis((), 0.0), ()
     )
     assert [(word.text, word.end_frame) for word in found.words] == [("ab", 3), ("c", 5)]
