@@ -37,8 +37,8 @@ def test_the_bundled_model() -> None:
     spec = ModelSpec.load(BUNDLED_MODEL)
     assert spec.name == BUNDLED_MODEL.name
     assert spec.chunk_samples == 9_600
-    assert spec.left_samples == 48_256
-    assert spec.window_samples == 62_719
+    assert spec.left_samples == 77_056
+    assert spec.window_samples == 91_519
     assert spec.vocabulary[:3] == ("", " ", "'")
     assert len(spec.vocabulary) == 29
     assert spec.language_model_path == BUNDLED_MODEL / "lm.bin"

@@ -22,8 +22,11 @@ from tools.train.windows import cut
 
 CHUNK_FRAMES: Final = (25, 50, 75)
 CHUNK_SHARES: Final = (0.25, 0.35, 0.4)
-LEFT_FRAMES: Final = (60, 126)
-"""Bounds of what a window holds before its chunk; the engine's is the upper one."""
+LEAST_LEFT_FRAMES: Final = 60
+MORE_RIGHT_FRAMES: Final = 5
+"""A window holds from so many frames to as many as the engine's before its chunk, and as many as
+the engine's or up to so many more after it.
+"""
 WHOLE_SHARE: Final = 0.4
 WINDOWED_TIMES: Final = 2
 """So much more time windows have than whole segments, or there would be one segment in a step."""
@@ -88,8 +91,8 @@ class Batches(Dataset[Batch]):
     def __getitem__(self, step: int) -> Batch:
         """Whole segments, or, in most steps after the first ones, the engine's windows.
 
-        Of the latter most have longer chunks than the engine's, which cost less, and a shorter
-        past.
+        Of the latter most have longer chunks than the engine's, which cost less, a shorter past
+        and a little more to come.
         """
         recipe = self._recipe
         rng = np.random.default_rng([recipe.seed, step])
@@ -109,8 +112,8 @@ class Batches(Dataset[Batch]):
     def _windowed(self, frames: int, rng: np.random.Generator) -> Batch:
         """Segments until the windows have so many frames together, at least one."""
         chunk = int(rng.choice(CHUNK_FRAMES, p=CHUNK_SHARES))
-        left = int(rng.integers(*LEFT_FRAMES))
-        right = right_frames(self._spec)
+        left = int(rng.integers(LEAST_LEFT_FRAMES, self._spec.left_frames, endpoint=True))
+        right = right_frames(self._spec) + int(rng.integers(MORE_RIGHT_FRAMES, endpoint=True))
         segments: list[Segment] = []
         while True:
             segment = self._sampler.drawn(rng)

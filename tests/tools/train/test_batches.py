@@ -9,7 +9,8 @@ import torch
 from tests.tools.train.conftest import SPEC
 from tools.train.batches import (
     CHUNK_FRAMES,
-    LEFT_FRAMES,
+    LEAST_LEFT_FRAMES,
+    MORE_RIGHT_FRAMES,
     Batch,
     Batches,
     batch_of,
@@ -49,7 +50,7 @@ def test_loaders_give_the_batches_from_a_step_on(sampler: SegmentSampler, worker
 
 def test_windows_texts_and_frames_belong_together(sampler: SegmentSampler) -> None:
     batches = Batches(sampler, SPEC, Recipe(steps=40, batch=20, whole_steps=0))
-    chunks = set()
+    chunks, after = set(), set()
     for step in range(40):
         batch = batches[step]
         left, chunk = batch.geometry.tolist()
@@ -60,12 +61,18 @@ def test_windows_texts_and_frames_belong_together(sampler: SegmentSampler) -> No
         assert ((spare == 0) | (spare == 1)).all()  # a last window may hold less than a hop
         assert (batch.tokens > 0).all()
         if left:
-            assert LEFT_FRAMES[0] <= left < LEFT_FRAMES[1]
+            assert LEAST_LEFT_FRAMES <= left <= SPEC.left_frames
+            engines = SPEC.left_frames + SPEC.chunk_frames + right_frames(SPEC)
+            beyond = batch.pcm.shape[1] - SPEC.window_samples
+            more = beyond // SPEC.frame_samples - (left + chunk + right_frames(SPEC) - engines)
+            assert 0 <= more <= MORE_RIGHT_FRAMES
             chunks.add(chunk)
+            after.add(more)
         else:
             assert chunk == 1 + batch.frames.max()
             assert (batch.windows == 1).all()
     assert chunks == set(CHUNK_FRAMES)
+    assert after == set(range(MORE_RIGHT_FRAMES + 1))
 
 
 def test_the_first_steps_see_whole_segments(sampler: SegmentSampler) -> None:
