@@ -83,7 +83,7 @@ class EndpointRules:
         times = times or EndpointTimes()
 
         def frames(milliseconds: int) -> int:
-            return max(1, milliseconds * spec.sample_rate_hz // (1000 * spec.frame_samples))
+            return max(1, spec.frames_within(milliseconds))
 
         silent = [spec.blank, *(i for i, token in enumerate(spec.vocabulary) if token == " ")]
         return EndpointRules(

@@ -22,7 +22,7 @@ class PartialSchedule:
 
     def __init__(self, spec: ModelSpec, interval_ms: int) -> None:
         self._wishes = {
-            wish: wished_ms * spec.sample_rate_hz // (1000 * spec.frame_samples)
+            wish: spec.frames_within(wished_ms)
             for wish, wished_ms in (
                 (PARTIALS_OF_ENGINE, interval_ms),
                 (PARTIALS_RARE, PARTIAL_MS),

@@ -160,6 +160,10 @@ class ModelSpec:
         """The model that hears whole utterances again, a directory relative to this one."""
         return self.directory / self.second_pass if self.second_pass else None
 
+    def frames_within(self, milliseconds: int) -> int:
+        """How many whole emissions so much time holds."""
+        return milliseconds * self.sample_rate_hz // (1000 * self.frame_samples)
+
     def frames_of(self, samples: int) -> int:
         """How many emissions a segment of ``samples`` has."""
         per_frame = self.frame_samples // self.hop_samples
