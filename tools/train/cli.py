@@ -133,8 +133,8 @@ def _priors(options: argparse.Namespace, _: list[str]) -> None:
     if options.clips < 1:
         raise RecipeError(f"--clips must be at least 1, not {options.clips}")
     device = _device(options)
-    state = load_checkpoint(options.checkpoint)
-    spec, model = _model(options, device)
+    spec, state = ModelSpec.load(options.model), load_checkpoint(options.checkpoint)
+    model = _averaged(spec, state, device)
     data = Dataset.load(options.data)
     clips = SegmentSampler(data).training
     chosen = clips[:: max(1, len(clips) // options.clips)][: options.clips]
@@ -242,11 +242,16 @@ def _model(options: argparse.Namespace, device: torch.device) -> tuple[ModelSpec
     """The model directory's network with its own weights, or a checkpoint's average."""
     spec = ModelSpec.load(options.model)
     if options.checkpoint is not None:
-        weights = load_checkpoint(options.checkpoint)["average"]
-        trained = MoonshineCtc(spec, shape_of(weights)).to(device).eval()
-        trained.load_state_dict(weights)
-        return spec, trained
+        return spec, _averaged(spec, load_checkpoint(options.checkpoint), device)
     return spec, load_model(spec, device)
+
+
+def _averaged(spec: ModelSpec, state: dict[str, Any], device: torch.device) -> MoonshineCtc:
+    """The network of a checkpoint, with its average."""
+    weights = state["average"]
+    model = MoonshineCtc(spec, shape_of(weights)).to(device).eval()
+    model.load_state_dict(weights)
+    return model
 
 
 def _weights_facts(options: argparse.Namespace, spec: ModelSpec) -> dict[str, str]:
