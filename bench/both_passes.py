@@ -9,8 +9,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.language import language_model_of
 from gpu_worker.decoder import taught_words
-from gpu_worker.decoding import Aligner, BeamSearch, LanguageModel, ScoredText, Vocabulary
+from gpu_worker.decoding import Aligner, BeamSearch, ScoredText, Vocabulary
 from gpu_worker.decoding.confidence import UNCALIBRATED
 from gpu_worker.second_pass.loading import load_on_cpu
 from gpu_worker.second_pass.rescoring import N_BEST, Rescorer
@@ -42,16 +43,16 @@ class BothPasses:
     ) -> None:
         """``second_pass``, a directory, and ``language_model``: others than ``spec`` names."""
         directory = second_pass or spec.second_pass_path
-        path = language_model or spec.language_model_path
-        if directory is None or path is None:
+        model = language_model_of(spec, language_model)
+        if directory is None or model is None:
             raise SystemExit(f"{spec.directory} names no second pass or no language model")
         vocabulary = Vocabulary(spec.vocabulary, spec.blank)
-        self.language_model: Final = LanguageModel.load(path, spec.alpha, spec.beta)
+        self.language_model: Final = model
         self.aligner: Final = Aligner(vocabulary)
         self._search = BeamSearch(vocabulary, BEAM_SIZE, self.language_model)
         self._model = load_on_cpu(directory)
         taught = taught_words(spec, self.language_model)
-        self._rescorer = Rescorer(vocabulary, self.language_model, UNCALIBRATED, spec, taught)
+        self._rescorer = Rescorer(spec, self.language_model, UNCALIBRATED, taught)
 
     def hear(self, samples: NDArray[np.int16], log_probs: NDArray[np.float32]) -> Found:
         """``log_probs`` (frames, vocabulary) of the ``samples``."""

@@ -1,24 +1,23 @@
 """Log-probabilities of transcribed clips by a model, chunk by chunk as a worker computes them.
 
-For the benchmarks that judge words rather than a running server. A line of a manifest is
-``{"audio": PATH, "text": TRANSCRIPT, "speaker": NAME}``, paths relative to the manifest; who speaks
-may be left out.
+For the benchmarks that judge words rather than a running server. Manifests are those of
+`bench.eval`.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import soundfile
 import torch
 from numpy.typing import NDArray
 
-from bench.eval.manifest import spread
+from bench.eval.audio import read_samples
+from bench.eval.errors import EvalError
+from bench.eval.manifest import read_manifest, spread
 from gpu_worker.acoustic.load import load_model
 from gpu_worker.stepper import EagerStepper
 from models.spec import ModelSpec
@@ -40,17 +39,15 @@ class SpokenClip:
 
 def spoken_clips(manifest: Path, spec: ModelSpec, limit: int) -> Iterator[SpokenClip]:
     """Up to `limit` clips, those that `bench.eval` takes."""
-    lines = manifest.read_text(encoding="utf-8").splitlines()
+    try:
+        clips = spread(read_manifest(manifest), limit)
+    except EvalError as error:
+        raise SystemExit(str(error)) from None
     stepper = make_stepper(spec)
-    for line in spread(lines, limit):
-        fields = json.loads(line)
-        path = manifest.parent / fields["audio"]
-        samples, rate_hz = soundfile.read(path, dtype="int16", always_2d=True)
-        if rate_hz != spec.sample_rate_hz:
-            raise SystemExit(f"{path}: {rate_hz} Hz; the model needs {spec.sample_rate_hz} Hz")
-        mono = np.ascontiguousarray(samples[:, 0])
-        log_probs = log_probs_of(mono, stepper, spec)
-        yield SpokenClip(path.stem, fields.get("speaker", ""), fields["text"], mono, log_probs)
+    for clip in clips:
+        samples = read_samples(clip.audio, spec.sample_rate_hz)
+        log_probs = log_probs_of(samples, stepper, spec)
+        yield SpokenClip(clip.audio.stem, clip.speaker, clip.text, samples, log_probs)
 
 
 def make_stepper(spec: ModelSpec) -> EagerStepper:

@@ -32,7 +32,8 @@ import torch
 from numpy.typing import NDArray
 
 from bench.clip_log_probs import SpokenClip, spoken_clips
-from gpu_worker.decoding import Aligner, BeamSearch, LanguageModel, Vocabulary
+from bench.language import language_model_of
+from gpu_worker.decoding import Aligner, BeamSearch, Vocabulary
 from gpu_worker.decoding.confidence import (
     CONFIDENCE_FILE,
     STAGES,
@@ -101,7 +102,7 @@ def collected(spec: ModelSpec, clips: Iterable[SpokenClip], beam_size: int) -> l
     Prints what the confidences that the search itself shows are worth.
     """
     vocabulary = Vocabulary(spec.vocabulary, spec.blank)
-    model = LanguageModel.of_model(spec)
+    model = language_model_of(spec)
     search = BeamSearch(vocabulary, beam_size, model, Calibration.load(spec.directory))
     aligner = Aligner(vocabulary)
     rows: list[Row] = []

@@ -80,7 +80,7 @@ def spec_of(shape: Shape) -> ModelSpec:
         beta=0.0,
         least_support=0.0,
         sure_support=0.0,
-        missed_per_s=0.0,
+        missed_nats_per_s=0.0,
         weights=None,
         language_model=None,
         second_pass=None,

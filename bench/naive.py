@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 from websockets.asyncio.server import ServerConnection, serve
 
+from bench.language import language_model_of
 from gpu_worker.acoustic.load import load_model
 from gpu_worker.decoding import FrameHypothesis, LanguageModel, ReferenceSearch, Vocabulary
 from gpu_worker.device import uses_int8
@@ -130,7 +131,7 @@ def load(beam: int) -> Recogniser:
     recogniser = Recogniser(
         spec,
         EagerStepper(load_model(spec, CPU, int8=uses_int8("auto", CPU)), spec, 1, CPU),
-        LanguageModel.of_model(spec),
+        language_model_of(spec),
         beam,
     )
     recogniser.search()  # the first one builds pyctcdecode's tree of known words, for seconds

@@ -6,9 +6,10 @@
 Every clip is one segment. Its log-probabilities and what the second pass hears are computed once;
 then each combination of weights chooses among the same hypotheses. The first rows are each pass
 alone, the last one is the best that any choice could do. This is how the weights in
-`gpu_worker/second_pass/choice.py` were chosen. It ends with what CTC says for what was said, to
-which the model's `least_support` and `missed_per_s` must leave room. `--rows-out` writes what
-speaks for every word of the engine's own choice, for `python -m bench.confidence --rows`.
+`gpu_worker/second_pass/choice.py` were chosen. It ends with what CTC says for the transcripts, and
+for the first pass against that choice: the model's `least_support` and `missed_nats_per_s` must
+leave room for both. `--rows-out` writes what speaks for every word of the engine's own choice, for
+`python -m bench.confidence --rows`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import argparse
 import itertools
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +27,16 @@ from numpy.typing import NDArray
 from bench.both_passes import BothPasses
 from bench.clip_log_probs import SpokenClip, spoken_clips
 from bench.confidence import Row, are_right
-from gpu_worker.second_pass.choice import Support, supported
-from gpu_worker.second_pass.rescoring import evidence_of
+from gpu_worker.second_pass.choice import (
+    CTC_WEIGHT,
+    LANGUAGE_WEIGHT,
+    WORD_BONUS,
+    Support,
+    missed_nats_per_s,
+    preference,
+    supported,
+)
+from gpu_worker.second_pass.rescoring import Scores, evidence_of
 from models import BUNDLED_MODEL
 from models.spec import ModelSpec
 from tools.loadtest.wer import count_word_errors
@@ -40,10 +49,7 @@ SHOWN = 12
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """One text that was heard, cut where CTC supports no more, with its scores.
-
-    ``support`` is what CTC says for it at most, in nats a word; see `choice.Support`.
-    """
+    """One text that was heard, cut where CTC supports no more, with its scores."""
 
     whole: str
     cut: str
@@ -51,20 +57,21 @@ class Hypothesis:
     ctc: float
     language: float
     words: int
-    support: float
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
     """One clip: what was said, what the first pass found, what the second heard, best first.
 
-    ``missed_per_s`` is by how much CTC prefers the first pass's text, in nats a second.
+    ``support`` is by how many nats a word CTC prefers what was said to silence, ``missed`` by how
+    many a second it prefers the first pass's text to the choice (`choice.missed_nats_per_s`).
     """
 
     said: str
     first_pass: str
     hypotheses: tuple[Hypothesis, ...]
-    missed_per_s: float
+    support: float
+    missed: float
     rows: tuple[Row, ...]
 
 
@@ -92,22 +99,23 @@ def main() -> None:
     for error_rate, (ctc, language, bonus) in sorted(results)[:SHOWN]:
         print(f"{error_rate:6.2f}%  CTC {ctc}, language model {language}, word {bonus}")
     show("oracle", clips, oracle)
-    support = sorted(clip.hypotheses[0].support for clip in clips)
-    print(f"support, nats a word: {support[0]:.1f} at least, then {rounded(support[1:4])}")
-    missed = sorted((clip.missed_per_s for clip in clips), reverse=True)
-    print(f"first pass preferred, nats/s: {missed[0]:.1f} at most, then {rounded(missed[1:4])}")
+    support = sorted(clip.support for clip in clips)
+    print("least support of what was said, nats a word:", listed(support))
+    missed = sorted((clip.missed for clip in clips), reverse=True)
+    print("most for the first pass's longer text, nats a second:", listed(missed))
 
 
-def rounded(values: list[float]) -> str:
-    """As they are printed."""
-    return ", ".join(f"{value:.1f}" for value in values)
+def listed(values: list[float]) -> str:
+    """The first of them, for a line."""
+    return ", ".join(f"{value:.1f}" for value in values[:SHOWN])
 
 
 def hear(manifest: Path, limit: int, first_model: Path, second_pass: Path | None) -> list[Heard]:
     """Both passes over the clips."""
     spec = ModelSpec.load(first_model)
     passes = BothPasses(spec, second_pass)
-    support = Support.of_model(spec)
+    support = Support(least=spec.least_support, sure=spec.sure_support)
+    choice = chosen_by(CTC_WEIGHT, LANGUAGE_WEIGHT, WORD_BONUS)
 
     def both(clip: SpokenClip) -> Heard:
         found = passes.hear(clip.samples, clip.log_probs)
@@ -122,14 +130,23 @@ def hear(manifest: Path, limit: int, first_model: Path, second_pass: Path | None
         hypotheses = tuple(
             _scored(one.text, one.log_prob, clip.log_probs, passes, support) for one in found.heard
         )
-        nothing = Hypothesis("", "", 0.0, 0.0, 0.0, 0, 0.0)
-        ours, theirs = passes.aligner.log_likelihoods(
-            clip.log_probs, [found.final, found.first_pass]
+        nothing = Hypothesis("", "", 0.0, 0.0, 0.0, 0)
+        words, preferred = preference(
+            passes.aligner.prefix_log_likelihoods(clip.log_probs, clip.text)
         )
-        missed_per_s = float(theirs - ours) / (len(clip.log_probs) * spec.frame_s)
-        return Heard(
-            clip.text, found.first_pass, hypotheses or (nothing,), missed_per_s, tuple(rows)
+        scores = Scores(passes.aligner, clip.log_probs, passes.language_model)
+        seconds = len(clip.log_probs) * spec.frame_s
+        heard = Heard(
+            clip.text,
+            found.first_pass,
+            hypotheses or (nothing,),
+            preferred / max(1, words),
+            0.0,
+            tuple(rows),
         )
+        chosen = choice(heard)
+        missed = missed_nats_per_s(chosen, found.first_pass, scores, seconds)
+        return replace(heard, missed=missed)
 
     return [both(clip) for clip in spoken_clips(manifest, spec, limit)]
 
@@ -142,12 +159,10 @@ def _scored(
     support: Support,
 ) -> Hypothesis:
     prefixes = passes.aligner.prefix_log_likelihoods(log_probs, text)
-    most = int(prefixes.argmax())
     words = supported(prefixes, log_prob, support)
     cut = " ".join(text.split()[:words])
     language = passes.language_model.log_prob(cut)
-    a_word = float(prefixes[most] - prefixes[0]) / max(1, most)
-    return Hypothesis(text, cut, log_prob, float(prefixes[words]), language, words, a_word)
+    return Hypothesis(text, cut, log_prob, float(prefixes[words]), language, words)
 
 
 def chosen_by(ctc: float, language: float, bonus: float) -> Callable[[Heard], str]:

@@ -22,7 +22,8 @@ import numpy as np
 import torch
 
 from bench.clip_log_probs import SpokenClip, spoken_clips
-from gpu_worker.decoding import Aligner, BeamSearch, LanguageModel, Vocabulary, spoken_frames
+from bench.language import language_model_of
+from gpu_worker.decoding import Aligner, BeamSearch, Vocabulary, spoken_frames
 from models import BUNDLED_MODEL
 from models.spec import ModelSpec
 
@@ -49,7 +50,7 @@ def main() -> None:
     spec = ModelSpec.load(options.model)
     sphinx = make_sphinx(spec.sample_rate_hz)
     vocabulary = Vocabulary(spec.vocabulary, spec.blank)
-    model = LanguageModel.of_model(spec)
+    model = language_model_of(spec)
     search = BeamSearch(vocabulary, options.beam_size, model)
     aligner = Aligner(vocabulary)
     frame_ms = 1000 * spec.frame_s

@@ -101,7 +101,7 @@ def _loaded(settings: DecoderSettings) -> tuple[Languages, MakeDecoder]:
         rescorer = None
         if settings.second_pass:
             taught = taught_words(spec, model)
-            rescorer = Rescorer(vocabulary, model, calibration, spec, taught)
+            rescorer = Rescorer(spec, model, calibration, taught)
         return Language(number, make_search, rescorer)
 
     def load(files: LanguageSettings) -> Language:

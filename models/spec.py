@@ -32,7 +32,7 @@ _RULES: Final[tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...]] = 
         "a number from -100 to 100",
     ),
     (
-        ("least_support", "sure_support", "missed_per_s"),
+        ("least_support", "sure_support", "missed_nats_per_s"),
         lambda value: type(value) in (int, float) and 0 <= value <= 1000,
         "a number from 0 to 1000",
     ),
@@ -69,8 +69,9 @@ class ModelSpec:
 
     ``alpha`` weighs a language model against the emissions, over natural logarithms, and ``beta``
     is what each word adds to the score; a model that is surer of its letters wants less of either.
-    ``least_support``, ``sure_support`` and ``missed_per_s`` are what its emissions must say, in
-    nats, for a text of the second pass (`gpu_worker.second_pass.choice.Support`).
+    ``least_support`` and ``sure_support`` are by how much its emissions must prefer a text of the
+    second pass to silence, in nats a word; by more than ``missed_nats_per_s`` they prefer the first
+    pass's text where the second missed speech. See `gpu_worker.second_pass.choice`.
     """
 
     directory: Path
@@ -90,7 +91,7 @@ class ModelSpec:
     beta: float
     least_support: float
     sure_support: float
-    missed_per_s: float
+    missed_nats_per_s: float
     weights: str | None
     language_model: str | None
     second_pass: str | None
@@ -129,6 +130,8 @@ class ModelSpec:
         vocabulary = fields["vocabulary"]
         if fields["blank"] >= len(vocabulary):
             raise ModelSpecError(f"{path}: blank must be an index of the vocabulary")
+        if fields["sure_support"] > fields["least_support"]:
+            raise ModelSpecError(f"{path}: sure_support must be at most least_support")
         if fields["frame_samples"] % fields["hop_samples"]:
             raise ModelSpecError(f"{path}: hop_samples must divide frame_samples")
         return cls(directory, **{**fields, "vocabulary": tuple(vocabulary)})

@@ -24,7 +24,6 @@ from gpu_worker.decoding.unigrams import (
     find_words,
     stored_words,
 )
-from models.spec import ModelSpec
 
 KenlmState: TypeAlias = Any  # kenlm ships no types; cannot be pickled, lives within a segment
 
@@ -77,15 +76,6 @@ class LanguageModel:
                 f"is in {path}; give the word list that belongs to the model"
             )
         return loaded
-
-    @classmethod
-    def of_model(cls, spec: ModelSpec) -> LanguageModel | None:
-        """The one that a model directory names, with the weights that it gives; None without one.
-
-        Raises LanguageModelError as `load`.
-        """
-        path = spec.language_model_path
-        return None if path is None else cls.load(path, spec.alpha, spec.beta)
 
     @property
     def order(self) -> int:

@@ -6,7 +6,8 @@ attention, CTC and language model together, as in the two-pass recognisers U2 (Z
 arXiv 2012.05481) and Sainath et al. (2019, arXiv 1908.10992).
 
 Pure; the weights were chosen on development speech (`python -m bench.second_pass`). How much CTC
-says for what was said, and for what was not, is the first model's own: see `Support`.
+says for what was said, and for what was not, is the first model's own: its limits are in its
+`model.json`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models.spec import ModelSpec
 from shm.heard import Heard
 
 CTC_WEIGHT: Final = 0.08
@@ -36,24 +36,16 @@ MISSED_WORDS: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """How much CTC must say for a text to be believed, in nats; a model that is surer says more.
+    """By how much CTC must prefer a text to silence, in nats for each of its words.
 
     Attributes:
-        least: by so many a word CTC must prefer a text to silence, or nothing was said.
+        least: with less, nothing was said.
         sure: what is enough where attention is sure of the text; for each nat that it is not, a nat
             more. A word that is said alone, CTC often hears as another that sounds like it.
-        missed_per_s: where CTC prefers the first pass's text by more than so many a second, most of
-            what was said is missing in the other.
     """
 
     least: float
     sure: float
-    missed_per_s: float
-
-    @classmethod
-    def of_model(cls, spec: ModelSpec) -> Support:
-        """What the model directory says."""
-        return cls(spec.least_support, spec.sure_support, spec.missed_per_s)
 
 
 class Scores(Protocol):
@@ -96,24 +88,26 @@ def supported(prefixes: NDArray[np.float64], log_prob: float, support: Support) 
 
     ``log_prob`` is attention's, of the whole text.
     """
-    best = int(prefixes.argmax())
-    if best == 0:
+    words, preferred = preference(prefixes)
+    if words == 0 or preferred < min(support.least, support.sure - log_prob) * words:
         return 0
-    preferred = prefixes[best] - prefixes[0]
-    if preferred < min(support.least, support.sure - log_prob) * best:
-        return 0
-    return int(np.flatnonzero(prefixes >= prefixes[best] - DOUBT_SHARE * preferred)[-1])
+    least = prefixes[words] - DOUBT_SHARE * preferred
+    return int(np.flatnonzero(prefixes >= least)[-1])
 
 
-def misses_speech(
-    text: str, first_pass: str, scores: Scores, seconds: float, support: Support
-) -> bool:
-    """Whether most of what was said in these ``seconds`` is not in the text.
+def preference(prefixes: NDArray[np.float64]) -> tuple[int, float]:
+    """The number of words of a text that CTC prefers to silence most, and by how many nats."""
+    words = int(prefixes.argmax())
+    return words, float(prefixes[words] - prefixes[0]) if words else 0.0
+
+
+def missed_nats_per_s(text: str, first_pass: str, scores: Scores, seconds: float) -> float:
+    """By how many nats a second CTC prefers the first pass's text, if that is longer; else 0.
 
     An attention model now and then stops after a few words of a long utterance. CTC's words are
-    less accurate, but all there.
+    less accurate, but all there. Longer is by `MISSED_WORDS`.
     """
     if len(first_pass.split()) < len(text.split()) + MISSED_WORDS:
-        return False
+        return 0.0
     ours, theirs = scores.wholes([text, first_pass])
-    return bool(theirs > ours + support.missed_per_s * seconds)
+    return float(theirs - ours) / seconds

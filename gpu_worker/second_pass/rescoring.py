@@ -31,7 +31,7 @@ from gpu_worker.decoding import (
     spoken_frames,
     word_shares,
 )
-from gpu_worker.second_pass.choice import Support, choose, misses_speech
+from gpu_worker.second_pass.choice import Support, choose, missed_nats_per_s
 from gpu_worker.second_pass.taught_words import TaughtWords
 from models.spec import ModelSpec
 from shm.heard import Heard
@@ -48,16 +48,15 @@ class Rescorer:
 
     def __init__(
         self,
-        vocabulary: Vocabulary,
+        spec: ModelSpec,
         language_model: LanguageModel | None,
         calibration: Calibration,
-        spec: ModelSpec,
         taught: TaughtWords = NOTHING_TAUGHT,
     ) -> None:
         """``taught`` are the words that only the operator's language model knows."""
-        self._frame_s = spec.frame_s
-        self._support = Support.of_model(spec)
-        self._aligner = Aligner(vocabulary)
+        self._spec = spec
+        self._support = Support(least=spec.least_support, sure=spec.sure_support)
+        self._aligner = Aligner(Vocabulary(spec.vocabulary, spec.blank))
         self._language_model = language_model
         self._calibration = calibration
         self._taught = taught
@@ -70,10 +69,11 @@ class Rescorer:
         n_best: Sequence[ScoredText],
     ) -> FrameHypothesis:
         """The best of what both passes heard; ``log_probs`` (frames, vocabulary) of the segment."""
-        scores = _Scores(self._aligner, log_probs, self._language_model)
+        scores = Scores(self._aligner, log_probs, self._language_model)
         chosen = choose(heard, first_pass.text, scores, self._support)
-        seconds = len(log_probs) * self._frame_s
-        if misses_speech(chosen, first_pass.text, scores, seconds, self._support):
+        seconds = len(log_probs) * self._spec.frame_s
+        missed = missed_nats_per_s(chosen, first_pass.text, scores, seconds)
+        if missed > self._spec.missed_nats_per_s:
             chosen = first_pass.text
         text = self._taught.corrected(chosen, first_pass.text, scores)
         try:
@@ -113,7 +113,7 @@ def evidence_of(
     ]
 
 
-class _Scores:
+class Scores:
     """`choice.Scores` over one utterance."""
 
     def __init__(

@@ -110,12 +110,30 @@ def test_weights_of_scores(tmp_path: Path, value: float) -> None:
     assert (spec.alpha, spec.beta) == (value, value)
 
 
-@pytest.mark.parametrize("name", ["least_support", "sure_support", "missed_per_s"])
-@pytest.mark.parametrize("value", [None, "7", True, -0.5, float("nan"), 1001])
+@pytest.mark.parametrize("name", ["least_support", "sure_support", "missed_nats_per_s"])
+@pytest.mark.parametrize("value", [None, "7", True, -0.5, float("nan"), float("inf"), 1001])
 def test_support_is_a_number_of_nats(tmp_path: Path, name: str, value: object) -> None:
     assert (
         message_of(changed(tmp_path, **{name: value})) == f"{name} must be a number from 0 to 1000"
     )
+
+
+def test_support(tmp_path: Path) -> None:
+    spec = ModelSpec.load(
+        changed(tmp_path, least_support=1000, sure_support=0.5, missed_nats_per_s=0)
+    )
+    assert (spec.least_support, spec.sure_support, spec.missed_nats_per_s) == (1000, 0.5, 0)
+
+
+def test_who_is_sure_needs_no_more_support_than_others(tmp_path: Path) -> None:
+    directory = changed(tmp_path, least_support=5, sure_support=5.5)
+    assert message_of(directory) == "sure_support must be at most least_support"
+
+
+@pytest.mark.parametrize(("milliseconds", "frames"), [(0, 0), (39, 0), (40, 1), (600, 15)])
+def test_frames_within_a_time(milliseconds: int, frames: int) -> None:
+    """Of the echo model's 40 ms."""
+    assert ModelSpec.load(ECHO_MODEL).frames_within(milliseconds) == frames
 
 
 @pytest.mark.parametrize("name", ["name", "architecture"])

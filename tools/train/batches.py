@@ -16,17 +16,17 @@ from torch.utils.data import DataLoader, Dataset
 
 from gpu_worker.acoustic.moonshine_ctc import MoonshineCtc
 from models.spec import ModelSpec
-from tools.train.recipe import Recipe
+from tools.train.recipe import Recipe, RecipeError
 from tools.train.segments import Segment, SegmentSampler
 from tools.train.windows import cut
 
 CHUNK_FRAMES: Final = (25, 50, 75)
 CHUNK_SHARES: Final = (0.25, 0.35, 0.4)
 LEAST_LEFT_FRAMES: Final = 60
+"""The shortest past of a window; the longest is the engine's."""
 MORE_RIGHT_FRAMES: Final = 5
-"""A window holds from so many frames to as many as the engine's before its chunk, and as many as
-the engine's or up to so many more after it.
-"""
+"""Up to so many frames more than in the engine's windows come after a chunk, so that the weights
+also serve a geometry that hears further ahead."""
 WHOLE_SHARE: Final = 0.4
 WINDOWED_TIMES: Final = 2
 """So much more time windows have than whole segments, or there would be one segment in a step."""
@@ -83,6 +83,12 @@ class Batches(Dataset[Batch]):
     """The training batches of a run, by step."""
 
     def __init__(self, sampler: SegmentSampler, spec: ModelSpec, recipe: Recipe) -> None:
+        """Raises RecipeError where the model's windows are too short to learn from."""
+        if spec.left_frames < LEAST_LEFT_FRAMES:
+            raise RecipeError(
+                f"{spec.directory}: left_frames must be at least {LEAST_LEFT_FRAMES} for a model "
+                f"to be trained in windows, not {spec.left_frames}"
+            )
         self._sampler, self._spec, self._recipe = sampler, spec, recipe
 
     def __len__(self) -> int:

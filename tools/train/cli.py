@@ -133,8 +133,9 @@ def _priors(options: argparse.Namespace, _: list[str]) -> None:
     if options.clips < 1:
         raise RecipeError(f"--clips must be at least 1, not {options.clips}")
     device = _device(options)
-    spec, state = ModelSpec.load(options.model), load_checkpoint(options.checkpoint)
-    model = _averaged(spec, state, device)
+    state = load_checkpoint(options.checkpoint)
+    spec = ModelSpec.load(options.model)
+    model = _network(spec, state["average"], device)
     data = Dataset.load(options.data)
     clips = SegmentSampler(data).training
     chosen = clips[:: max(1, len(clips) // options.clips)][: options.clips]
@@ -242,13 +243,14 @@ def _model(options: argparse.Namespace, device: torch.device) -> tuple[ModelSpec
     """The model directory's network with its own weights, or a checkpoint's average."""
     spec = ModelSpec.load(options.model)
     if options.checkpoint is not None:
-        return spec, _averaged(spec, load_checkpoint(options.checkpoint), device)
+        return spec, _network(spec, load_checkpoint(options.checkpoint)["average"], device)
     return spec, load_model(spec, device)
 
 
-def _averaged(spec: ModelSpec, state: dict[str, Any], device: torch.device) -> MoonshineCtc:
-    """The network of a checkpoint, with its average."""
-    weights = state["average"]
+def _network(
+    spec: ModelSpec, weights: dict[str, torch.Tensor], device: torch.device
+) -> MoonshineCtc:
+    """Of a checkpoint's weights."""
     model = MoonshineCtc(spec, shape_of(weights)).to(device).eval()
     model.load_state_dict(weights)
     return model

@@ -23,7 +23,7 @@ VOCABULARY = Vocabulary(TINY.vocabulary, TINY.blank)
 
 
 def rescorer() -> Rescorer:
-    return Rescorer(VOCABULARY, None, Calibration(), TINY)
+    return Rescorer(TINY, None, Calibration())
 
 
 class AskingSlot(Slot):

@@ -15,12 +15,12 @@ from gpu_worker.second_pass.choice import (
     WORD_BONUS,
     Support,
     choose,
-    misses_speech,
+    missed_nats_per_s,
     supported,
 )
 from shm.heard import Heard
 
-SUPPORT = Support(least=14.0, sure=6.0, missed_per_s=50.0)
+SUPPORT = Support(least=14.0, sure=6.0)
 
 
 class Said:
@@ -160,16 +160,15 @@ def test_what_nothing_supports_is_empty() -> None:
 def test_a_text_that_stops_early_misses_speech() -> None:
     said = "the quick brown fox jumps over the lazy dog"
     scores = Said(said, silence_costs=20.0)
-    seconds = 7 * 20.0 / SUPPORT.missed_per_s  # seven of the nine words are more than enough
-    assert misses_speech("the", said, scores, seconds - 0.1, SUPPORT)
-    assert not misses_speech("the quick", said, scores, seconds + 0.1, SUPPORT)
-    assert not misses_speech(said, "the", scores, seconds, SUPPORT)
+    assert missed_nats_per_s("the", said, scores, 4.0) == 8 * 20.0 / 4.0
+    assert missed_nats_per_s("the quick", said, scores, 4.0) == 7 * 20.0 / 4.0
+    assert missed_nats_per_s(said, "the", scores, 4.0) == 0.0
 
 
 def test_a_few_words_less_are_no_missed_speech() -> None:
-    scores = Said("the quick brown fox", silence_costs=1e6)
-    assert not misses_speech("the", "the quick brown fox", scores, 10, SUPPORT)
-    assert misses_speech("", "the quick brown fox", scores, 10, SUPPORT)
+    scores = Said("the quick brown fox", silence_costs=20.0)
+    assert missed_nats_per_s("the", "the quick brown fox", scores, 10) == 0.0
+    assert missed_nats_per_s("", "the quick brown fox", scores, 10) == 8.0
 
 
 # -- whatever is heard

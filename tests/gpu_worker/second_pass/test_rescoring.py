@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,12 +15,11 @@ from gpu_worker.decoding import (
     FrameWord,
     LanguageModel,
     ScoredText,
-    Vocabulary,
 )
 from gpu_worker.second_pass.rescoring import Rescorer
 from gpu_worker.second_pass.taught_words import TaughtWords
 from shm.heard import Heard
-from tests.gpu_worker.second_pass.asking import VOCABULARY, rescorer
+from tests.gpu_worker.second_pass.asking import rescorer
 from tests.gpu_worker.test_slot_decoder import log_probs_of
 from tests.gpu_worker.tiny import TINY
 
@@ -51,6 +51,33 @@ def test_a_word_that_nobody_said_clearly_is_less_certain() -> None:
 
 def test_what_runs_on_is_cut() -> None:
     assert rescored("ab cd____", "ab cd ab cd ab").text == "ab cd"
+
+
+@pytest.mark.parametrize(
+    ("limits", "text"),
+    [
+        ({"least_support": 900.0, "sure_support": 0.0}, "ab cd"),
+        ({"least_support": 900.0, "sure_support": 900.0}, ""),
+        ({"least_support": 0.0, "sure_support": 0.0}, "ab cd"),
+    ],
+)
+def test_how_much_support_a_text_needs_is_the_models_own(
+    limits: dict[str, float], text: str
+) -> None:
+    own = Rescorer(replace(TINY, **limits), None, Calibration())
+    heard = [Heard("ab cd", -0.1)]
+    assert own.rescored(log_probs_of("ab cd"), heard, FIRST, N_BEST).text == text
+
+
+@pytest.mark.parametrize(("limit", "text"), [(0.0, "a b c d a"), (1000.0, "a")])
+def test_when_speech_was_missed_is_the_models_own(limit: float, text: str) -> None:
+    """The second pass heard the first of five words."""
+    own = Rescorer(replace(TINY, missed_nats_per_s=limit), None, Calibration())
+    first_pass = FrameHypothesis(
+        tuple(FrameWord(word, 0.5, 2 * n, 2 * n + 1, True) for n, word in enumerate("abcda")), 0.5
+    )
+    heard = [Heard("a", -0.1)]
+    assert own.rescored(log_probs_of("a b c d a"), heard, first_pass, ()).text == text
 
 
 def test_nothing_heard_is_the_first_pass_with_its_words_aligned_anew() -> None:
@@ -94,23 +121,23 @@ def test_the_language_model_decides_between_equals(arpa: Path) -> None:
     heard = [Heard("c", -1.0), Heard("b", -1.0)]
     empty = FrameHypothesis((), 0.0)
     model = LanguageModel.load(arpa, 0.5, 1.5)
-    with_it = Rescorer(VOCABULARY, model, Calibration(), TINY)
+    with_it = Rescorer(TINY, model, Calibration())
     assert with_it.rescored(log_probs, heard, empty, N_BEST).text == "b"
     assert rescorer().rescored(log_probs, heard, empty, N_BEST).text == "c"
 
 
 def test_a_taught_word_is_kept() -> None:
-    taught = Rescorer(VOCABULARY, None, Calibration(), TINY, TaughtWords({"cd"}))
+    taught = Rescorer(TINY, None, Calibration(), TaughtWords({"cd"}))
     log_probs = log_probs_of("ab cd")
     assert taught.rescored(log_probs, [Heard("ab cb", -1.0)], FIRST, N_BEST).text == "ab cd"
     assert rescored("ab cd", "ab cb").text == "ab cb"
 
 
 def test_word_pieces_are_aligned_too() -> None:
-    pieces = Vocabulary(("", "▁a", "b", "▁c"), 0)
+    pieces = replace(TINY, vocabulary=("", "▁a", "b", "▁c"))
     log_probs = np.full((6, 4), -20.0, np.float32)
     log_probs[np.arange(6), [0, 1, 2, 0, 3, 0]] = 0.0
-    found = Rescorer(pieces, None, Calibration(), TINY).rescored(
+    found = Rescorer(pieces, None, Calibration()).rescored(
         log_probs, [Heard("ab c", -1.0)], FrameHypothesis((), 0.0), ()
     )
     assert [(word.text, word.end_frame) for word in found.words] == [("ab", 3), ("c", 5)]

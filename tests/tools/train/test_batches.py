@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -18,7 +20,7 @@ from tools.train.batches import (
     right_frames,
 )
 from tools.train.dataset import Dataset
-from tools.train.recipe import Recipe
+from tools.train.recipe import Recipe, RecipeError
 from tools.train.segments import Segment, SegmentSampler
 
 
@@ -50,7 +52,7 @@ def test_loaders_give_the_batches_from_a_step_on(sampler: SegmentSampler, worker
 
 def test_windows_texts_and_frames_belong_together(sampler: SegmentSampler) -> None:
     batches = Batches(sampler, SPEC, Recipe(steps=40, batch=20, whole_steps=0))
-    chunks, after = set(), set()
+    chunks, lefts, rights = set(), set(), set()
     for step in range(40):
         batch = batches[step]
         left, chunk = batch.geometry.tolist()
@@ -62,17 +64,30 @@ def test_windows_texts_and_frames_belong_together(sampler: SegmentSampler) -> No
         assert (batch.tokens > 0).all()
         if left:
             assert LEAST_LEFT_FRAMES <= left <= SPEC.left_frames
-            engines = SPEC.left_frames + SPEC.chunk_frames + right_frames(SPEC)
-            beyond = batch.pcm.shape[1] - SPEC.window_samples
-            more = beyond // SPEC.frame_samples - (left + chunk + right_frames(SPEC) - engines)
-            assert 0 <= more <= MORE_RIGHT_FRAMES
+            beside = SPEC.margin_samples + SPEC.right_samples % SPEC.frame_samples
+            right = (batch.pcm.shape[1] - beside) // SPEC.frame_samples - left - chunk
+            assert 0 <= right - right_frames(SPEC) <= MORE_RIGHT_FRAMES
             chunks.add(chunk)
-            after.add(more)
+            lefts.add(left)
+            rights.add(right)
         else:
             assert chunk == 1 + batch.frames.max()
             assert (batch.windows == 1).all()
     assert chunks == set(CHUNK_FRAMES)
-    assert after == set(range(MORE_RIGHT_FRAMES + 1))
+    assert len(lefts) > 10
+    assert len(rights) == MORE_RIGHT_FRAMES + 1
+
+
+def test_windows_reach_as_far_back_as_the_model_directory_says(sampler: SegmentSampler) -> None:
+    further = replace(SPEC, left_frames=SPEC.left_frames + 400)
+    batches = Batches(sampler, further, Recipe(steps=10, batch=20, whole_steps=0))
+    assert max(int(batches[step].geometry[0]) for step in range(10)) > SPEC.left_frames
+
+
+def test_windows_that_are_too_short_are_refused(sampler: SegmentSampler) -> None:
+    shorter = replace(SPEC, left_frames=LEAST_LEFT_FRAMES - 1)
+    with pytest.raises(RecipeError, match=r"left_frames must be at least 60 .*, not 59"):
+        Batches(sampler, shorter, Recipe())
 
 
 def test_the_first_steps_see_whole_segments(sampler: SegmentSampler) -> None:
