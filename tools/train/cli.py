@@ -21,6 +21,7 @@ from gpu_worker.acoustic.moonshine_ctc import MoonshineCtc, shape_of
 from gpu_worker.decoding import LanguageModelError
 from gpu_worker.second_pass import SecondPassError
 from models.spec import ModelSpec, ModelSpecError
+from tools.train.averaging import averaged
 from tools.train.batches import Batches, Lesson, loader
 from tools.train.beginning import with_encoder_of
 from tools.train.dataset import Dataset, DatasetError, sha256_of
@@ -129,6 +130,12 @@ def _outputs_for(options: argparse.Namespace, data: Dataset, recipe: Recipe) -> 
     return outputs
 
 
+def _average(options: argparse.Namespace, _: list[str]) -> None:
+    state = averaged(options.checkpoints)
+    save_checkpoint(state, options.output)
+    _print({"steps": [part["steps"] for part in state["about"]["averaged"]]})
+
+
 def _priors(options: argparse.Namespace, _: list[str]) -> None:
     if options.clips < 1:
         raise RecipeError(f"--clips must be at least 1, not {options.clips}")
@@ -197,6 +204,7 @@ _STAGES: Final[dict[str, Callable[[argparse.Namespace, list[str]], None]]] = {
     "prepare": _prepare,
     "outputs": _outputs,
     "train": _train,
+    "average": _average,
     "priors": _priors,
     "evaluate": _evaluate,
     "export": _export,

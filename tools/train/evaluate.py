@@ -1,4 +1,4 @@
-"""Stage 4: word error rates through the windows that the engine serves, with its own beam search.
+"""Stage 5: word error rates through the windows that the engine serves, with its own beam search.
 
 Each clip is one segment: silence before it, an end after it, chunk by chunk through the model's
 `step`, so the log-probabilities are those of the worker. What the server adds on top (endpointing,

@@ -1,4 +1,4 @@
-"""Stage 5: a model directory that the engine serves, and where its weights come from.
+"""Stage 6: a model directory that the engine serves, and where its weights come from.
 
 Weights are the checkpoint's average in float16, under the engine's attribute names; the engine
 computes in float32. `provenance.json` says what would make them again: data hashes,
@@ -56,13 +56,13 @@ def export(
             if path.is_file():
                 shutil.copyfile(path, output / path.name)
     _write_json(output / SPEC_FILE, {**fields, "name": name, "weights": WEIGHTS_FILE})
+    about = _portable(state["about"])
     provenance = {
         "weights_sha256": sha256_of(output / WEIGHTS_FILE),
         "steps": state["step"],
         "recipe": state["recipe"],
-        **state["about"],
-        "runs": [_portable(run) for run in state["about"]["runs"]],
-        "results": [_portable(result) for result in results],
+        **about,
+        "results": _portable(results),
         **before,
     }
     _write_json(output / PROVENANCE_FILE, provenance)
@@ -78,22 +78,30 @@ def _shares_language_model(like: ModelSpec, output: Path) -> bool:
 
 
 def _before(like: ModelSpec, about: dict[str, Any]) -> dict[str, Any]:
-    """The provenance of ``like``, if its weights are those that training began with."""
+    """Of ``like`` and what came before it, the provenance of what training began with."""
     path = like.directory / PROVENANCE_FILE
-    if not path.is_file():
-        return {}
-    provenance = json.loads(path.read_text(encoding="utf-8"))
-    begun_with = about.get("initial_weights", {}).get("sha256")
-    return {"before": provenance} if provenance["weights_sha256"] == begun_with else {}
+    provenance = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    parts = [about, *about.get("averaged", ())]
+    begun_with = {part.get("initial_weights", {}).get("sha256") for part in parts}
+    while provenance is not None:
+        if provenance["weights_sha256"] in begun_with:
+            return {"before": provenance}
+        provenance = provenance.get("before")
+    return {}
 
 
-def _portable(entry: dict[str, Any]) -> dict[str, Any]:
-    """Something that was run, its command without the folders of this machine."""
-    if "command" not in entry:
-        return entry
-    words = shlex.split(entry["command"])
-    named = [Path(word).name if Path(word).is_absolute() else word for word in words]
-    return {**entry, "command": shlex.join(named)}
+def _portable(facts: Any) -> Any:
+    """The same, commands without the folders of this machine."""
+    if isinstance(facts, list):
+        return [_portable(item) for item in facts]
+    if not isinstance(facts, dict):
+        return facts
+    portable = {name: _portable(value) for name, value in facts.items()}
+    if isinstance(portable.get("command"), str):
+        words = shlex.split(portable["command"])
+        named = [Path(word).name if Path(word).is_absolute() else word for word in words]
+        portable["command"] = shlex.join(named)
+    return portable
 
 
 def _write_json(path: Path, contents: dict[str, Any]) -> None:

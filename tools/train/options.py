@@ -17,6 +17,7 @@ stages, in order:
   prepare   corpora in, one data directory out
   outputs   what the lower layers make of the data, for `train --outputs`; may be left out
   train     resumable; a time budget with --minutes
+  average   the mean of several checkpoints' weights; may be left out
   priors    what the network says before it hears anything, taken out of a checkpoint
   evaluate  word error rates through the windows that the engine serves
   export    a model directory for the engine, with its provenance
@@ -55,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     _prepare(stages.add_parser("prepare", help="corpora to a data directory"))
     _outputs(stages.add_parser("outputs", help="run the layers that do not learn, once"))
     _train(stages.add_parser("train", help="train, or go on training"))
+    _average(stages.add_parser("average", help="the mean of several checkpoints"))
     _priors(stages.add_parser("priors", help="take the priors of the tokens out of a checkpoint"))
     _evaluate(stages.add_parser("evaluate", help="word error rates"))
     _export(stages.add_parser("export", help="a model directory for the engine"))
@@ -131,6 +133,11 @@ def _train(stage: argparse.ArgumentParser) -> None:
     stage.add_argument(
         "--workers", type=int, default=0, help="processes that prepare batches (default 0)"
     )
+
+
+def _average(stage: argparse.ArgumentParser) -> None:
+    stage.add_argument("output", type=Path, help="the checkpoint to write")
+    stage.add_argument("checkpoints", type=Path, nargs="+", help="of one network, last run last")
 
 
 def _priors(stage: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""Stage 3: taking out of a network what it says before it has heard anything.
+"""Stage 4: taking out of a network what it says before it has heard anything.
 
 CTC's posteriors hold how often each token is emitted in training, blank most of all; where the
 sound is unclear, that decides, and words are lost. The language model says once more how likely a

@@ -12,11 +12,12 @@ from gpu_worker.acoustic.load import load_model
 from gpu_worker.acoustic.moonshine_ctc import MoonshineCtc
 from models.spec import ModelSpec
 from tests.tools.train.conftest import tones, write_geometry
+from tools.train.averaging import averaged
 from tools.train.dataset import sha256_of
 from tools.train.evaluate import segment_log_probs
 from tools.train.export import PROVENANCE_FILE, WEIGHTS_FILE, export
 from tools.train.recipe import Recipe
-from tools.train.trainer import Trainer
+from tools.train.trainer import Trainer, save_checkpoint
 
 CPU = torch.device("cpu")
 
@@ -75,6 +76,25 @@ def test_what_training_went_on_from_is_in_the_provenance(tmp_path: Path) -> None
         second = export(checkpoint, ModelSpec.load(output), tmp_path / "on", "second", [])
         assert second["recipe"]["seed"] == 2
         assert second.get("before") == (first if known else None)
+
+
+def test_so_is_what_one_of_the_averaged_went_on_from(tmp_path: Path) -> None:
+    """Of two runs after the first, the second of which began with the checkpoint of the other."""
+    like = ModelSpec.load(write_geometry(tmp_path / "like"))
+    checkpoints = [tmp_path / "one.pt", tmp_path / "two.pt"]
+    Trainer(MoonshineCtc(like).eval(), Recipe(), CPU, {"runs": []}).save(checkpoints[0])
+    first = export(checkpoints[0], like, tmp_path / "first", "first", [])
+    command = f"train {tmp_path}/data"
+    for path, begun_with in zip(checkpoints, (first["weights_sha256"], "one.pt"), strict=True):
+        about = {"runs": [{"command": command}], "initial_weights": {"sha256": begun_with}}
+        Trainer(MoonshineCtc(like).eval(), Recipe(), CPU, about).save(path)
+    second = export(checkpoints[0], ModelSpec.load(tmp_path / "first"), tmp_path / "b", "b", [])
+    assert second["before"] == first
+    mean = tmp_path / "mean.pt"
+    save_checkpoint(averaged(checkpoints), mean)
+    third = export(mean, ModelSpec.load(tmp_path / "b"), tmp_path / "c", "c", [])
+    assert third["before"] == first
+    assert [part["runs"][0]["command"] for part in third["averaged"]] == ["train data"] * 2
 
 
 def test_a_language_model_that_is_shared_is_not_copied(tmp_path: Path) -> None:
