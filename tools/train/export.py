@@ -53,8 +53,9 @@ def export(
         fields["language_model"] = like.language_model_path.name
         words = like.language_model_path.parent / "words.txt"
         for path in (like.language_model_path, words):
-            if path.is_file():
-                shutil.copyfile(path, output / path.name)
+            copy = output / path.name
+            if path.is_file() and path.resolve() != copy.resolve():
+                shutil.copyfile(path, copy)
     _write_json(output / SPEC_FILE, {**fields, "name": name, "weights": WEIGHTS_FILE})
     about = _portable(state["about"])
     provenance = {

@@ -97,6 +97,17 @@ def test_so_is_what_one_of_the_averaged_went_on_from(tmp_path: Path) -> None:
     assert [part["runs"][0]["command"] for part in third["averaged"]] == ["train data"] * 2
 
 
+def test_in_the_place_of_what_training_began_with(tmp_path: Path) -> None:
+    """Its own language model is there already."""
+    folder = write_geometry(tmp_path / "like", "lm.bin")
+    (folder / "lm.bin").write_bytes(b"n-grams")
+    like = ModelSpec.load(folder)
+    Trainer(MoonshineCtc(like).eval(), Recipe(), CPU, {"runs": []}).save(tmp_path / "one.pt")
+    export(tmp_path / "one.pt", like, folder, "one", [])
+    assert (folder / "lm.bin").read_bytes() == b"n-grams"
+    assert ModelSpec.load(folder).name == "one"
+
+
 def test_a_language_model_that_is_shared_is_not_copied(tmp_path: Path) -> None:
     """In the place of the geometry that training began with, or beside it."""
     (tmp_path / "shared").mkdir()
