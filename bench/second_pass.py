@@ -18,7 +18,7 @@ import argparse
 import itertools
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +28,8 @@ from bench.both_passes import BothPasses
 from bench.clip_log_probs import SpokenClip, spoken_clips
 from bench.confidence import Row, are_right
 from gpu_worker.second_pass.choice import (
-    CTC_WEIGHT,
-    LANGUAGE_WEIGHT,
-    WORD_BONUS,
     Support,
+    choose,
     missed_nats_per_s,
     preference,
     supported,
@@ -115,7 +113,6 @@ def hear(manifest: Path, limit: int, first_model: Path, second_pass: Path | None
     spec = ModelSpec.load(first_model)
     passes = BothPasses(spec, second_pass)
     support = Support(least=spec.least_support, sure=spec.sure_support)
-    choice = chosen_by(CTC_WEIGHT, LANGUAGE_WEIGHT, WORD_BONUS)
 
     def both(clip: SpokenClip) -> Heard:
         found = passes.hear(clip.samples, clip.log_probs)
@@ -136,17 +133,15 @@ def hear(manifest: Path, limit: int, first_model: Path, second_pass: Path | None
         )
         scores = Scores(passes.aligner, clip.log_probs, passes.language_model)
         seconds = len(clip.log_probs) * spec.frame_s
-        heard = Heard(
+        chosen = choose(found.heard, found.first_pass, scores, support)
+        return Heard(
             clip.text,
             found.first_pass,
             hypotheses or (nothing,),
             preferred / max(1, words),
-            0.0,
+            missed_nats_per_s(chosen, found.first_pass, scores, seconds),
             tuple(rows),
         )
-        chosen = choice(heard)
-        missed = missed_nats_per_s(chosen, found.first_pass, scores, seconds)
-        return replace(heard, missed=missed)
 
     return [both(clip) for clip in spoken_clips(manifest, spec, limit)]
 

@@ -152,17 +152,22 @@ def test_all_threads_are_there_from_the_start(model: RunningSum) -> None:
 
 
 def test_threads_rest_and_are_back_when_it_runs_again(model: RunningSum) -> None:
-    before = set(threading.enumerate())
+    before = set(threading.enumerate())  # of an earlier test's some may end meanwhile
+
+    def its_threads() -> set[threading.Thread]:
+        return set(threading.enumerate()) - before
+
     stepper = ThreadedStepper(model, TINY, 3)
     for sums in ([10, 200], [11, 201]):
         stepper.rest()
         stepper.rest()
-        assert set(threading.enumerate()) <= before  # of an earlier test's some may end meanwhile
+        assert its_threads() == set()
         first = sums[0] == 10
         values = (10, 200) if first else (1, 1)
         assert stepped(stepper, (1, values[0], first), (2, values[1], first)) == sums
-        assert len(set(threading.enumerate()) - before) == stepper.batch
+        assert len(its_threads()) == stepper.batch
     stepper.rest()
+    assert its_threads() == set()
 
 
 def test_an_error_of_one_window_is_the_step_s() -> None:
