@@ -109,5 +109,5 @@ def missed_nats_per_s(text: str, first_pass: str, scores: Scores, seconds: float
     """
     if len(first_pass.split()) < len(text.split()) + MISSED_WORDS:
         return 0.0
-    ours, theirs = scores.wholes([text, first_pass])
+    ours, theirs = scores.wholes([text, first_pass]).tolist()
     return float(theirs - ours) / seconds
